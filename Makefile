@@ -1,0 +1,36 @@
+.NOTPARALLEL:
+.PHONY: help build test setup lint unit integration requirements clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 15
+
+build: setup ## Build, test and push the zed image set
+	.venv/bin/builder build --release zed --push
+
+test: lint unit integration ## Run every check and test
+
+setup: ## Install and start what is missing on this machine
+	scripts/setup
+
+lint: setup ## Run the static checks
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/shellcheck scripts/* .ci/run
+
+unit: setup ## Run the unit tests
+	.venv/bin/pytest tests/unit
+
+integration: setup ## Run the integration tests, on the real engine
+	.venv/bin/pytest tests/integration
+
+requirements: ## Lock the Python dependencies again (everything to its newest: FLAGS=--upgrade)
+	.venv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet $(FLAGS) --output-file requirements/dev.txt
+	cd images/wheels && ../../.venv/bin/uv pip compile toolchain.in --python-version 3.11 \
+		--generate-hashes --no-header --quiet $(FLAGS) --output-file toolchain.txt
+
+clean: ## Remove what builds and tests leave in the checkout
+	rm -rf .venv runs dist .*_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,202 @@
+"""Builds the targets of a bake file, keeps a log for each, and says what failed and where."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import ssl
+from collections import defaultdict
+from dataclasses import dataclass, field
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from builder.engine import Engine, EngineError, LocalImage
+from builder.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from builder.plan import Plan
+
+log = logging.getLogger(__name__)
+
+_LINE = re.compile(r"^#(?P<vertex>\d+) (?P<text>.*)$")
+_STEP = re.compile(r"^\[(?P<target>[^\s\]]+)[^\]]*\] ?(?P<instruction>.*)$")
+_TRANSIENT = re.compile(
+    r"temporary failure (in name )?resol|connection (reset|refused|timed out)|i/o timeout"
+    r"|tls handshake timeout|unexpected eof|failed to fetch .* (5\d\d|connection)|read timed out"
+    r"|max retries exceeded|\b429\s+too many|\b50[234]\s+(server error|bad gateway|service|gateway)"
+    r"|http(/[\d.]+)?\s+(error|status)?\s*(429|50[234])\b"
+    # Two builds at the same time export the same stage: the engine lets only one of them.
+    r"|moby-dangling@sha256:\w+\"?: already exists",
+    re.IGNORECASE,
+)
+_INSTRUCTIONS = ("RUN", "COPY", "ADD")
+_RETRIES = 2
+_TAIL = 20
+
+
+@dataclass(frozen=True)
+class BuiltSet:
+    """The images of one release as they are in the engine's store."""
+
+    release: str
+    images: tuple[tuple[str, LocalImage], ...]
+
+
+@dataclass
+class _Progress:
+    """BuildKit's plain progress, sorted by target: vertex numbers to names to lines.
+
+    ``rest`` are the lines without a number: BuildKit's own summary of a failure.
+    """
+
+    directory: Path
+    steps: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    rest: list[str] = field(default_factory=list)
+    failed: str | None = None
+
+    def read(self, lines: Iterable[str]) -> None:
+        with self.whole.open("a", encoding="utf-8", buffering=1) as whole:
+            for line in lines:
+                text = line.rstrip("\n")
+                whole.write(f"{text}\n")
+                if match := _LINE.match(text):
+                    self._vertex(match["vertex"], match["text"])
+                elif text:
+                    self.rest.append(text)
+
+    @property
+    def whole(self) -> Path:
+        return self.directory / "build.log"
+
+    def _vertex(self, vertex: str, text: str) -> None:
+        if vertex not in self.steps:
+            step = _STEP.match(text)
+            self.steps[vertex] = text
+            self.targets[vertex] = step["target"] if step else ""
+            if step and step["instruction"].startswith(_INSTRUCTIONS):
+                log.info("build: %s", shorten(text, 100, placeholder=" …"))
+        if text.startswith("ERROR"):
+            self.failed = self.failed or vertex
+        self.lines[vertex].append(text)
+        if self.targets[vertex]:
+            with self.log_of(vertex).open("a", encoding="utf-8") as stream:
+                stream.write(f"#{vertex} {text}\n")
+
+    def log_of(self, vertex: str) -> Path:
+        name = self.targets[vertex].replace("/", "-")
+        return self.directory / f"{name}.log" if name else self.whole
+
+
+def build(
+    engine: Engine,
+    plan: Plan,
+    directory: Path,
+    logs: Path,
+    *,
+    rootfs: Path,
+    builder: str | None = None,
+) -> BuiltSet:
+    """Build every image of ``plan`` from the rendered ``directory``, logs below ``logs``.
+
+    A build that the network or another build at the same time broke is tried again, from what it
+    had finished. Raises ``BuildError`` with the failing target and step, the end of its log and the
+    log's path.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    variables = {
+        "DIR": str(directory),
+        "ROOTFS_DIR": str(rootfs),
+        "CA_BUNDLE": ca_bundle(),
+    }
+    targets = [image.target for image in plan.images]
+    for attempt in range(_RETRIES + 1):
+        progress = _Progress(logs)
+        metadata = logs / "bake-metadata.json"
+        try:
+            progress.read(
+                engine.bake(
+                    directory / "bake.json",
+                    targets,
+                    variables=variables,
+                    metadata=metadata,
+                    builder=builder,
+                )
+            )
+        except EngineError as error:
+            failure = _failure(plan, progress, error, directory)
+            if attempt == _RETRIES or not _TRANSIENT.search(_tail(progress)):
+                raise failure from error
+            log.warning(
+                "build: failed for a passing reason, trying again (%d): %s",
+                attempt + 1,
+                _tail(progress),
+            )
+            continue
+        return _built(engine, plan, metadata)
+    raise AssertionError("unreachable")
+
+
+def ca_bundle() -> str:
+    """The CA certificates that this machine trusts, for the stages that reach the network."""
+    paths = ssl.get_default_verify_paths()
+    return str(paths.cafile or "/etc/ssl/certs/ca-certificates.crt")
+
+
+def _built(engine: Engine, plan: Plan, metadata: Path) -> BuiltSet:
+    digests = json.loads(metadata.read_text(encoding="utf-8"))
+    images = []
+    for image in plan.images:
+        local = engine.image(image.reference)
+        digest = digests[image.target]["containerimage.digest"]
+        images.append((image.target, LocalImage(local.reference, digest, local.size)))
+    return BuiltSet(plan.release, tuple(images))
+
+
+def _tail(progress: _Progress) -> str:
+    lines = progress.lines[progress.failed] if progress.failed else progress.rest
+    return "\n".join(lines[-_TAIL:])
+
+
+def _failure(plan: Plan, progress: _Progress, error: EngineError, directory: Path) -> BuildError:
+    if progress.failed is None:
+        return BuildError(
+            f"{plan.release}: the build failed\n{_tail(progress) or error}",
+            hint=f"the whole log is {progress.whole}",
+        )
+    target = _owner(progress, progress.failed, directory)
+    return BuildError(
+        f"{plan.release}: target {target} failed at: {progress.steps[progress.failed]}\n"
+        f"{_tail(progress)}",
+        hint=f"the whole log is {progress.log_of(progress.failed)}",
+    )
+
+
+def _owner(progress: _Progress, vertex: str, directory: Path) -> str:
+    """The target whose Dockerfile has the step, for BuildKit names the first that waits for it."""
+    named = progress.targets[vertex]
+    step = _STEP.match(progress.steps[vertex])
+    instruction = " ".join(step["instruction"].split()) if step else ""
+    owners = [
+        path.parent.name
+        for path in sorted(directory.glob("*/Dockerfile"))
+        if instruction and instruction in _instructions(path.read_text(encoding="utf-8"))
+    ]
+    return owners[0] if len(owners) == 1 and not _publishes(directory, owners[0], named) else named
+
+
+def _publishes(directory: Path, recipe: str, target: str) -> bool:
+    dockerfile = (directory / recipe / "Dockerfile").read_text(encoding="utf-8")
+    return re.search(rf"^FROM .* AS {re.escape(target)}$", dockerfile, re.MULTILINE) is not None
+
+
+def _instructions(dockerfile: str) -> set[str]:
+    """The instructions of a Dockerfile, each as one line, without comments."""
+    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return {" ".join(line.split()) for line in joined.splitlines()}

@@ -1,0 +1,196 @@
+"""The command line: the only place that prints and exits."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from builder.errors import BuilderError, MachineError
+
+if TYPE_CHECKING:
+    from builder.pipeline import Options
+
+INTERRUPTED = 130
+
+# https://github.com/distribution/reference: [HOST[:PORT]/]PATH[:TAG][@DIGEST]
+_REFERENCE = re.compile(
+    r"([\w.\[\]:-]+/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+
+
+def _reference(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _REFERENCE.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not an image reference such as debian:bookworm")
+    return value
+
+
+release_option = click.option(
+    "--release", "releases", multiple=True, required=True, metavar="NAME",
+    help="OpenStack release, such as zed; repeatable.",
+)  # fmt: skip
+registry_option = click.option(
+    "--registry", default="127.0.0.1:5001", show_default=True, metavar="HOST[:PORT]",
+    help="Registry that the images are named after and pushed to.",
+)  # fmt: skip
+namespace_option = click.option(
+    "--namespace", default="openstack", show_default=True, metavar="NAME",
+    help="First part of every repository's name.",
+)  # fmt: skip
+base_option = click.option(
+    "--base-image", metavar="REF", callback=_reference,
+    help="Stand the images on this registry image instead of a bootstrapped Debian.",
+)  # fmt: skip
+format_option = click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Form of the result on stdout.",
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="builder")
+@click.option(
+    "--project", type=click.Path(path_type=Path), metavar="DIR",
+    help="Directory with versions.yaml and images/ [default: found from the current one upwards].",
+)  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
+@click.pass_context
+def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
+    """Builds, tests and publishes OpenStack container images."""
+    logging.basicConfig(
+        level=logging.WARNING if quiet else logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    logging.getLogger("python_on_whales").setLevel(logging.WARNING)
+    context.obj = project
+
+
+@cli.command(short_help="Build, test and push the images of a release.")
+@release_option
+@registry_option
+@namespace_option
+@base_option
+@format_option
+@click.option("--push", is_flag=True, help="Push the set to the registry once it has passed.")
+@click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
+@click.option("--no-smoke", is_flag=True, help="Leave the smoke test out; excludes --push.")
+@click.option("--builder", metavar="NAME", help="Build with this buildx builder.")
+@click.option(
+    "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
+    show_default=True, metavar="DIR", help="Where the directory of this run is made.",
+)  # fmt: skip
+@click.pass_obj
+def build(
+    project: Path | None,
+    /,
+    push: bool,
+    print_only: bool,
+    no_smoke: bool,
+    output_format: str,
+    **given: Any,
+) -> None:
+    """Build every image of a release, test the set, and push it with --push."""
+    from builder import pipeline, report
+
+    if push and no_smoke:
+        raise click.UsageError("--push needs the smoke test: no untested set leaves this machine")
+    options = _options(project, **given)
+    if print_only:
+        click.echo(pipeline.describe(options, output_format), nl=False)
+        return
+    text = report.to_json if output_format == "json" else report.to_text
+    for result in pipeline.build(options, run_smoke=not no_smoke, push=push):
+        click.echo(text(result), nl=False)
+
+
+@cli.command(short_help="Write a release's Dockerfiles and bake file.")
+@release_option
+@registry_option
+@namespace_option
+@base_option
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Directory to write to.",
+)  # fmt: skip
+@click.pass_obj
+def render(project: Path | None, /, output: Path, **given: Any) -> None:
+    """Write the Dockerfiles and the bake file of a release for people to read."""
+    from builder import pipeline
+
+    pipeline.render_release(_options(project, **given), output)
+
+
+@cli.command(short_help="Print a release's set as a compose file.")
+@release_option
+@registry_option
+@namespace_option
+@click.option(
+    "--computes", type=click.IntRange(min=1), metavar="N",
+    help="Number of compute nodes [default: that of image.yaml].",
+)  # fmt: skip
+@click.option("--pin", is_flag=True, help="Name each image by the digest that is on this machine.")
+@click.pass_obj
+def compose(project: Path | None, /, computes: int | None, pin: bool, **given: Any) -> None:
+    """Print a compose file of a release's set: a cloud with `docker compose up --wait`."""
+    from builder import pipeline
+
+    text = pipeline.compose(_options(project, **given), computes=computes, pin=pin)
+    click.echo(text, nl=False)
+
+
+@cli.command(short_help="Resolve a release's lock.")
+@release_option
+@click.option(
+    "--constraints", metavar="FILE|URL",
+    help="Upper constraints [default: those that OpenStack publishes for the release].",
+)  # fmt: skip
+@click.pass_obj
+def lock(project: Path | None, /, constraints: str | None, **given: Any) -> None:
+    """Resolve locks/NAME.txt from versions.yaml under the upper constraints."""
+    from builder import pipeline
+
+    for path in pipeline.lock_release(_options(project, **given), constraints):
+        click.echo(path)
+
+
+def _options(project: Path | None, **given: Any) -> Options:
+    from builder.config import project_root
+    from builder.pipeline import Options
+
+    return Options(root=project_root(project, Path.cwd()), **given)
+
+
+def main() -> None:
+    """Run the command line; every expected error becomes one message and its exit code."""
+    # SIGINT too: the child of a shell's background job would ignore it, but docker's would not.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        code = cli.main(standalone_mode=False)
+    except BuilderError as error:
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        code = MachineError.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: everything that was started is removed", err=True)
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

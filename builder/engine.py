@@ -1,0 +1,248 @@
+"""The only module that talks to a Docker engine, and the only importer of python_on_whales."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from builder.errors import BuilderError, MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from python_on_whales import Container, DockerClient
+    from python_on_whales.components.compose.cli_wrapper import ComposeCLI
+
+log = logging.getLogger(__name__)
+
+MINIMUM_ENGINE = Version("23.0")
+_POLL = 1.0
+_SETUP_HINT = "run scripts/setup, or start the Docker Engine of this machine"
+
+
+class EngineError(BuilderError):
+    """A command of the engine failed; ``output`` is what it said on stderr."""
+
+    def __init__(self, what: str, output: str) -> None:
+        self.output = output.strip()
+        super().__init__(f"{what}: {self.output}" if self.output else what)
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """An image in the engine's store; ``size`` is in bytes as the engine counts them."""
+
+    reference: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """What the engine says of one container of a compose project."""
+
+    id: str
+    name: str
+    service: str
+    status: str
+    health: str
+    restarts: int
+    exit_code: int
+    ports: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compose project: its unique name and its file."""
+
+    name: str
+    file: Path
+
+
+class Engine:
+    """A Docker engine with buildx and compose, as the ``docker`` command finds it."""
+
+    @cached_property
+    def _docker(self) -> DockerClient:
+        from python_on_whales import DockerClient  # importing it costs 160 ms
+
+        return DockerClient()
+
+    def check(self, *, disk: int) -> None:
+        """Raise ``MachineError`` unless the engine is usable and ``disk`` bytes are free for it."""
+        if not shutil.which("docker"):
+            raise MachineError("there is no docker command", hint=_SETUP_HINT)
+        try:
+            info = self._docker.system.info()
+        except Exception as error:
+            raise MachineError(
+                f"no Docker Engine answers: {_last_line(error)}", hint=_SETUP_HINT
+            ) from error
+        if not info.server_version:
+            raise MachineError("no Docker Engine answers", hint=_SETUP_HINT)
+        _check_version(info.server_version)
+        for plugin in ("buildx", "compose"):
+            self._check_plugin(plugin)
+        root = Path(info.docker_root_dir or "/")
+        if root.exists() and (free := shutil.disk_usage(root).free) < disk:
+            raise MachineError(
+                f"{free / 1e9:.1f} GB are free for the engine; a set needs {disk / 1e9:.0f} GB",
+                hint="free some with: docker system prune",
+            )
+
+    def _check_plugin(self, plugin: str) -> None:
+        try:
+            getattr(self._docker, plugin).version()
+        except Exception as error:
+            raise MachineError(
+                f"the docker command has no {plugin}: {_last_line(error)}",
+                hint=f"run scripts/setup, or install docker's {plugin} plugin",
+            ) from error
+
+    def bake(
+        self,
+        file: Path,
+        targets: Sequence[str],
+        *,
+        variables: Mapping[str, str],
+        metadata: Path,
+        builder: str | None = None,
+    ) -> Iterator[str]:
+        """Build ``targets`` of a bake file; yields BuildKit's plain progress line by line.
+
+        Raises ``EngineError`` at the end of the lines when a target failed.
+        """
+        # buildx >= 0.19 asks before it reads outside of the working directory.
+        environment = {**variables, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        with _translated("the build failed"):
+            yield from self._docker.buildx.bake(
+                list(targets),
+                files=[file],
+                variables=environment,
+                metadata_file=metadata,
+                progress="plain",
+                builder=builder,
+                load=builder is not None,
+                stream_logs=True,
+            )
+
+    def image(self, reference: str) -> LocalImage:
+        """The local image of that name; raises ``EngineError`` when there is none."""
+        with _translated(f"no local image {reference}"):
+            image = self._docker.image.inspect(reference)
+            digests = [digest.split("@")[1] for digest in image.repo_digests or ()]
+            return LocalImage(reference, digests[0] if digests else image.id, image.size or 0)
+
+    def push(self, reference: str) -> None:
+        """Push a local image under its own name; raises ``EngineError``."""
+        with _translated(f"cannot push {reference}"):
+            self._docker.image.push(reference, quiet=True)
+
+    def _compose(self, project: Project) -> ComposeCLI:
+        from python_on_whales import DockerClient
+
+        client = DockerClient(compose_files=[project.file], compose_project_name=project.name)
+        return client.compose
+
+    def up(self, project: Project, *, timeout: int) -> None:
+        """Start a compose project and wait until all of it is healthy, ``timeout`` seconds.
+
+        Raises ``EngineError`` as soon as a container ends: compose's own wait would go on.
+        """
+        with _translated("the set did not start"):
+            self._compose(project).up(detach=True, quiet=True, pull="never")
+            limit = time.monotonic() + timeout
+            while self._count(project) > self._count(project, health="healthy"):
+                if self._count(project, status="exited"):
+                    raise EngineError("the set did not become healthy", "a container ended")
+                if time.monotonic() > limit:
+                    raise EngineError("the set did not become healthy", f"not within {timeout} s")
+                time.sleep(_POLL)
+
+    def _count(self, project: Project, **state: str) -> int:
+        filters: dict[str, Any] = {"label": f"com.docker.compose.project={project.name}", **state}
+        return len(self._docker.container.list(all=True, filters=filters))
+
+    def down(self, project: Project) -> None:
+        """Remove every container, network and volume of a compose project."""
+        with _translated(f"cannot remove the set {project.name}"):
+            self._compose(project).down(remove_orphans=True, volumes=True, timeout=1, quiet=True)
+
+    def containers(self, project: Project) -> tuple[ContainerState, ...]:
+        """The state of all containers of a compose project, sorted by name."""
+        with _translated(f"cannot inspect the set {project.name}"):
+            found = self._docker.container.list(
+                all=True, filters=[("label", f"com.docker.compose.project={project.name}")]
+            )
+            return tuple(sorted((_state(container) for container in found), key=lambda s: s.name))
+
+    def logs(self, container: str) -> str:
+        """Both outputs of a container so far."""
+        with _translated(f"no logs of {container}"):
+            return str(self._docker.container.logs(container))
+
+    def execute(
+        self, container: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None
+    ) -> str:
+        """Run ``argv`` in a container and return its output; raises ``EngineError``."""
+        log.info("+ docker exec %s %s", container, " ".join(argv))
+        with _translated(f"{container}: {argv[0]} failed"):
+            done = self._docker.container.execute(container, list(argv), envs=dict(env or {}))
+            return str(done)
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    from python_on_whales import DockerException
+
+    try:
+        yield
+    except DockerException as error:
+        raise EngineError(what, error.stderr or "") from error
+
+
+def _check_version(text: str) -> None:
+    try:
+        version = Version(text.split("+")[0].split("-")[0])
+    except InvalidVersion:
+        log.warning("cannot read the engine's version: %s", text)
+        return
+    if version < MINIMUM_ENGINE:
+        raise MachineError(
+            f"Docker Engine {text} is too old: {MINIMUM_ENGINE} or newer is needed",
+            hint="upgrade the Docker Engine of this machine",
+        )
+
+
+def _state(container: Container) -> ContainerState:
+    state = container.state
+    ports: dict[int, int] = {}
+    for name, bindings in (container.network_settings.ports or {}).items():
+        for binding in bindings or ():
+            ports[int(str(name).split("/")[0])] = int(binding["HostPort"])
+    return ContainerState(
+        id=container.id,
+        name=container.name,
+        service=(container.config.labels or {}).get("com.docker.compose.service", ""),
+        status=state.status or "",
+        health=(state.health.status or "") if state.health else "",
+        restarts=container.restart_count or 0,
+        exit_code=state.exit_code or 0,
+        ports=ports,
+    )
+
+
+def _last_line(error: Exception) -> str:
+    from python_on_whales import DockerException
+
+    text = (error.stderr or "") if isinstance(error, DockerException) else str(error)
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

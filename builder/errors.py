@@ -1,0 +1,93 @@
+"""What can go wrong, each kind with the exit code that a caller sees.
+
+=====  ======================================================================
+code   meaning
+=====  ======================================================================
+0      everything that was asked for was done
+1      a build, a smoke test or a push failed
+2      bad usage or a mistake in a configuration file; nothing was started
+3      the machine is not ready: engine, buildx, disk, network, registry
+4      the scan policy blocks the set
+130    interrupted
+=====  ======================================================================
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+class BuilderError(Exception):
+    """An expected failure: one message for the user, and what to do next as ``hint``."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(BuilderError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class ConfigError(BuilderError):
+    """A configuration file is wrong; ``line`` and ``column`` count from 1."""
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        path: Path,
+        message: str,
+        *,
+        line: int | None = None,
+        column: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.path, self.line, self.column = path, line, column
+        where = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{where}: {message}", hint=hint)
+
+
+class LockError(BuilderError):
+    """A lock is missing, is older than versions.yaml, or cannot be resolved."""
+
+    exit_code = 2
+
+
+class MachineError(BuilderError):
+    """The machine lacks something that the work needs: nothing was built."""
+
+    exit_code = 3
+
+
+class BuildError(BuilderError):
+    """A target did not build."""
+
+
+class SmokeError(BuilderError):
+    """The set did not start, or a check failed."""
+
+
+class PublishError(BuilderError):
+    """The registry does not hold what was pushed."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The hint for an unknown ``name``: the nearest known one, then all of them."""
+    names = list(known)
+    nearest = get_close_matches(name, names, n=1, cutoff=0.5)
+    listing = f"known: {', '.join(names) or 'none'}"
+    return f"did you mean {nearest[0]}? ({listing})" if nearest else listing

@@ -1,0 +1,146 @@
+"""Locks: every Python package of a release with its hashes, resolved once by uv.
+
+A build installs from ``locks/<release>.txt`` and from nothing else. The first lines of a lock
+name the inputs that it was resolved from, so a lock that versions.yaml has left behind is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from uv import find_uv_bin
+
+from builder import process
+from builder.errors import LockError
+
+if TYPE_CHECKING:
+    from builder.model import Catalogue, Release
+
+CONSTRAINTS_URL = "https://releases.openstack.org/constraints/upper/{release}"
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)", re.MULTILINE)
+_INPUTS = re.compile(r"^# inputs: (\S+)$", re.MULTILINE)
+
+
+def lock_path(catalogue: Catalogue, release: str) -> Path:
+    """Where the lock of ``release`` is kept."""
+    return catalogue.root / "locks" / f"{release}.txt"
+
+
+def read_lock(catalogue: Catalogue, release: str) -> str:
+    """The text of the lock; raises ``LockError`` when it is missing or older than versions.yaml."""
+    path = lock_path(catalogue, release)
+    hint = f"run: builder lock --release {release}"
+    if not path.is_file():
+        raise LockError(f"{path}: there is no lock for {release}", hint=hint)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{path}: cannot be read: {error}", hint=hint) from error
+    found = _INPUTS.search(text)
+    if not found or found.group(1) != _inputs(catalogue, release):
+        raise LockError(f"{path}:1: the lock does not match versions.yaml any more", hint=hint)
+    return text
+
+
+def locked_versions(text: str) -> dict[str, str]:
+    """Canonical package name to version, for every package of a lock."""
+    return {
+        canonicalize_name(pin["name"]): pin["version"].rstrip("\\ ") for pin in _PIN.finditer(text)
+    }
+
+
+def resolve(catalogue: Catalogue, release: str, constraints: str) -> str:
+    """The text of a new lock for ``release`` under the upper ``constraints`` (their text).
+
+    Raises ``LockError`` when uv finds no solution.
+    """
+    settings = catalogue.releases[release]
+    overrides = [f"{name}{over.version}" for name, over in settings.overrides.items()]
+    with tempfile.TemporaryDirectory(prefix="builder-lock-") as directory:
+        here = Path(directory)
+        (here / "packages.in").write_text("\n".join(_roots(catalogue, settings)) + "\n")
+        (here / "constraints.txt").write_text(_without(constraints, settings))
+        (here / "overrides.txt").write_text("\n".join(overrides) + "\n")
+        done = process.run(
+            [
+                *(
+                    find_uv_bin(),
+                    "pip",
+                    "compile",
+                    "packages.in",
+                    "--generate-hashes",
+                    "--no-header",
+                ),
+                *("--constraints", "constraints.txt", "--overrides", "overrides.txt"),
+                *("--python-version", settings.suite.python, "--no-emit-index-url", "--quiet"),
+            ],
+            directory=here,
+            needed_for="resolving a lock",
+            hint="run scripts/setup",
+        )
+    if done.returncode != 0:
+        raise LockError(
+            f"no lock for {release}: {done.stderr.strip()}",
+            hint="add an override with its reason to versions.yaml, or name other --constraints",
+        )
+    return f"{_header(catalogue, release)}{done.stdout}"
+
+
+def read_constraints(source: str) -> str:
+    """The text of upper constraints from a file or an http(s) URL; raises ``LockError``."""
+    hint = "name a file or URL with --constraints"
+    try:
+        if source.startswith(("http://", "https://")):
+            answer = requests.get(source, timeout=30)
+            answer.raise_for_status()
+            return answer.text
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise LockError(f"cannot read the constraints {source}: {error}", hint=hint) from error
+
+
+def _header(catalogue: Catalogue, release: str) -> str:
+    return (
+        f"# Made by `builder lock --release {release}`; changes belong into versions.yaml.\n"
+        f"# inputs: {_inputs(catalogue, release)}\n"
+    )
+
+
+def _inputs(catalogue: Catalogue, release: str) -> str:
+    settings = catalogue.releases[release]
+    inputs = {
+        "packages": _roots(catalogue, settings),
+        "overrides": {name: over.version for name, over in sorted(settings.overrides.items())},
+        "python": settings.suite.python,
+    }
+    return f"sha256:{hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()}"
+
+
+def _roots(catalogue: Catalogue, settings: Release) -> list[str]:
+    """What is asked for by name: each package of an image, exact where versions.yaml says so."""
+    names = {package for recipe in catalogue.recipes.values() for package in recipe.packages}
+    versions = settings.services
+    return sorted(f"{name}=={versions[name]}" if name in versions else name for name in names)
+
+
+def _without(constraints: str, settings: Release) -> str:
+    """``constraints`` less those that versions.yaml decides: overrides and the services."""
+    decided = {canonicalize_name(name) for name in (*settings.overrides, *settings.services)}
+    return "".join(
+        line for line in constraints.splitlines(keepends=True) if _constrained(line) not in decided
+    )
+
+
+def _constrained(line: str) -> str | None:
+    try:
+        return canonicalize_name(Requirement(line.split("#")[0].strip()).name)
+    except InvalidRequirement:
+        return None

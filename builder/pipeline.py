@@ -1,0 +1,239 @@
+"""The steps of a run, in their order: config, plan, render, build, smoke, publish, report."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ruamel.yaml import YAML
+
+from builder import lock, registry
+from builder.build import build as build_set
+from builder.compose import compose_file
+from builder.config import load_catalogue, select_releases
+from builder.engine import Engine, EngineError
+from builder.errors import UsageError
+from builder.model import Status
+from builder.plan import DEFAULT_NAMESPACE, DEFAULT_REGISTRY, Plan, make_plan
+from builder.process import revision
+from builder.publish import Published, publish
+from builder.render import Provenance, Rendered, render, write
+from builder.report import ImageReport, ReleaseReport, describe_plan, to_json
+from builder.rootfs import bootstrap, cache_directory
+from builder.smoke import SmokeResult, smoke
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from builder.build import BuiltSet
+    from builder.model import Catalogue
+    from builder.plan import Image
+
+log = logging.getLogger(__name__)
+
+# An estimate of a set with its build cache, and room to work; bench/disk shows the real one.
+DISK_FOR_A_SET = 8_000_000_000
+SOURCE = "https://github.com/builder/builder"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    root: Path
+    releases: tuple[str, ...]
+    registry: str = DEFAULT_REGISTRY
+    namespace: str = DEFAULT_NAMESPACE
+    base_image: str | None = None
+    builder: str | None = None
+    runs: Path = Path("runs")
+
+
+@dataclass
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        log.info("== %s", name)
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - start, 1)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    catalogue: Catalogue
+    plans: tuple[Plan, ...]
+    locks: dict[str, str]
+
+
+def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseReport]:
+    """Build, test and push the releases one after another; yields a report for each.
+
+    Everything that can be wrong with the input or the machine is found before the first build.
+    """
+    prepared = _prepare(options)
+    engine = Engine()
+    engine.check(disk=DISK_FOR_A_SET)
+    if push:
+        registry.check(options.registry)
+    run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    for plan in prepared.plans:
+        directory = (run / plan.release).resolve()
+        yield _build_release(options, prepared, plan, engine, directory, run_smoke, push)
+
+
+def _build_release(
+    options: Options,
+    prepared: _Prepared,
+    plan: Plan,
+    engine: Engine,
+    directory: Path,
+    run_smoke: bool,
+    push: bool,
+) -> ReleaseReport:
+    clock = _Clock()
+    release = prepared.catalogue.releases[plan.release]
+    log.info("%s: everything of this run is kept in %s", plan.release, directory)
+    if release.status is Status.END_OF_LIFE:
+        log.warning("%s is end-of-life upstream: it gets no fixes", plan.release)
+    with clock.step("rootfs"):
+        rootfs = bootstrap(release.suite, release.epoch, cache=cache_directory())
+    with clock.step("render"):
+        rendered = _render(options, prepared, plan, rootfs.digest)
+        write(rendered, directory / "rendered")
+    with clock.step("build"):
+        built = build_set(
+            engine, plan, directory / "rendered", directory / "logs",
+            rootfs=rootfs.directory, builder=options.builder,
+        )  # fmt: skip
+    result: SmokeResult | None = None
+    if run_smoke:
+        with clock.step("smoke"):
+            versions = lock.locked_versions(prepared.locks[plan.release])
+            result = smoke(engine, prepared.catalogue, plan, versions, directory / "smoke")
+    published: tuple[Published, ...] = ()
+    if push:
+        with clock.step("push"):
+            published = publish(engine, plan, built)
+    report = _report(plan, built, result, published, clock)
+    (directory / "report.json").write_text(to_json(report), encoding="utf-8")
+    return report
+
+
+def describe(options: Options, output_format: str) -> str:
+    """The plan as text or JSON; nothing is built, and no engine is needed."""
+    prepared = _prepare(options)
+    return describe_plan(prepared.catalogue, prepared.plans, output_format)
+
+
+def render_release(options: Options, output: Path) -> None:
+    """Write the rendered files of each release to ``output/<release>``."""
+    prepared = _prepare(options)
+    for plan in prepared.plans:
+        write(_render(options, prepared, plan, base_digest="unknown"), output / plan.release)
+
+
+def compose(options: Options, *, computes: int | None, pin: bool) -> str:
+    """A compose file of one release's set as YAML; ``pin`` names the local images by digest."""
+    if len(options.releases) != 1:
+        raise UsageError("a compose file is of one release", hint="give --release once")
+    prepared = _prepare(options)
+    (plan,) = prepared.plans
+    references = {}
+    if pin:
+        engine = Engine()
+        engine.check(disk=0)
+        references = {
+            image.target: f"{image.repository}@{_digest(engine, image)}" for image in plan.images
+        }
+    document = compose_file(
+        prepared.catalogue, plan, fixed_ports=True, computes=computes, references=references
+    )
+    yaml, text = YAML(), StringIO()
+    yaml.width = 200
+    yaml.dump({"name": f"openstack-{plan.release.replace('.', '-')}", **document}, text)
+    return text.getvalue()
+
+
+def _digest(engine: Engine, image: Image) -> str:
+    try:
+        return engine.image(image.reference).digest
+    except EngineError as error:
+        raise UsageError(
+            f"{image.reference} is not on this machine", hint="build it, or docker pull it"
+        ) from error
+
+
+def lock_release(options: Options, constraints: str | None) -> Iterator[Path]:
+    """Resolve and write the lock of each release; yields the paths."""
+    catalogue = load_catalogue(options.root)
+    for name in select_releases(catalogue, options.releases):
+        source = constraints or lock.CONSTRAINTS_URL.format(release=name)
+        text = lock.resolve(catalogue, name, lock.read_constraints(source))
+        path = lock.lock_path(catalogue, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        yield path
+
+
+def _prepare(options: Options) -> _Prepared:
+    catalogue = load_catalogue(options.root)
+    releases = select_releases(catalogue, options.releases)
+    plans = tuple(
+        make_plan(catalogue, name, registry=options.registry, namespace=options.namespace)
+        for name in releases
+    )
+    return _Prepared(catalogue, plans, {name: lock.read_lock(catalogue, name) for name in releases})
+
+
+def _render(options: Options, prepared: _Prepared, plan: Plan, base_digest: str) -> Rendered:
+    suite = prepared.catalogue.releases[plan.release].suite
+    provenance = Provenance(
+        revision=revision(options.root, "images", "versions.yaml", "locks"),
+        source=SOURCE,
+        tool=version("builder"),
+        base_name=options.base_image or f"debian:{suite.value}",
+        base_digest=base_digest,
+    )
+    return render(
+        prepared.catalogue, plan, prepared.locks[plan.release], provenance,
+        base_image=options.base_image,
+    )  # fmt: skip
+
+
+def _report(
+    plan: Plan,
+    built: BuiltSet,
+    result: SmokeResult | None,
+    published: tuple[Published, ...],
+    clock: _Clock,
+) -> ReleaseReport:
+    sizes = {image.target: image.size for image in published}
+    images = tuple(
+        ImageReport(
+            target=target,
+            reference=image.reference,
+            digest=image.digest,
+            size=sizes.get(target, image.size),
+            pushed=target in sizes,
+        )
+        for target, image in built.images
+    )
+    return ReleaseReport(
+        release=plan.release,
+        images=images,
+        checks_passed=result.passed if result else None,
+        seconds=clock.seconds,
+    )

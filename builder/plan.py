@@ -1,0 +1,92 @@
+"""The plan: which images of which release will exist, under which names. Pure, and done first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.errors import UsageError
+
+if TYPE_CHECKING:
+    from builder.model import Catalogue
+
+DEFAULT_REGISTRY = "127.0.0.1:5001"
+DEFAULT_NAMESPACE = "openstack"
+
+_LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = re.compile(rf"(\[[0-9a-fA-F:]+\]|{_LABEL}(\.{_LABEL})*)(:(?P<port>\d{{1,5}}))?")
+_NAMESPACE = re.compile(r"[a-z0-9]+((\.|_|__|-+|/)[a-z0-9]+)*")
+_LONGEST_NAMESPACE = 128
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image to publish: ``reference`` is its full name with the release as its tag."""
+
+    target: str
+    recipe: str
+    repository: str
+    tag: str
+    title: str
+
+    @property
+    def reference(self) -> str:
+        """``registry/namespace/openstack-<target>:<tag>``."""
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One release's set: its images in the order of the catalogue."""
+
+    release: str
+    registry: str
+    namespace: str
+    images: tuple[Image, ...]
+
+    def image(self, target: str) -> Image:
+        """The image of ``target``."""
+        return next(image for image in self.images if image.target == target)
+
+
+def make_plan(
+    catalogue: Catalogue,
+    release: str,
+    *,
+    registry: str = DEFAULT_REGISTRY,
+    namespace: str = DEFAULT_NAMESPACE,
+) -> Plan:
+    """The plan for one release of the catalogue.
+
+    Raises ``UsageError`` when ``registry`` is not ``HOST[:PORT]`` or ``namespace`` cannot be part
+    of a repository's name (https://github.com/opencontainers/distribution-spec, "name").
+    """
+    _check_registry(registry)
+    if not _NAMESPACE.fullmatch(namespace) or len(namespace) > _LONGEST_NAMESPACE:
+        raise UsageError(
+            f"not a namespace: {namespace}", hint="lower-case letters, digits, and . _ - / between"
+        )
+    images = tuple(
+        Image(
+            target=name,
+            recipe=recipe.name,
+            repository=f"{registry}/{namespace}/openstack-{name}",
+            tag=release,
+            title=target.summary,
+        )
+        for recipe in catalogue.recipes.values()
+        for name, target in recipe.targets.items()
+    )
+    return Plan(release=release, registry=registry, namespace=namespace, images=images)
+
+
+def _check_registry(registry: str) -> None:
+    match = _REGISTRY.fullmatch(registry)
+    if not match or not 0 < int(match["port"] or 443) < 65536:
+        raise UsageError(f"not a registry: {registry}", hint="give HOST or HOST:PORT, no scheme")
+    if not {".", ":"} & set(registry) and registry != "localhost":
+        raise UsageError(
+            f"not a registry: {registry}",
+            hint=f"Docker takes a bare name for an account on its hub; give {registry}:PORT",
+        )

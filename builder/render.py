@@ -1,0 +1,287 @@
+"""Templates to files: the Dockerfiles and the bake file of one release, as text and in memory.
+
+The stages of a Dockerfile name each other and other recipes in ``FROM``, ``COPY --from`` and
+``RUN --mount=…,from=``. Those names are the build graph: nothing else describes it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from builder.errors import ConfigError, suggestion
+from builder.lock import locked_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from builder.model import Catalogue, Recipe, Release
+    from builder.plan import Plan
+
+ROOTFS = "rootfs"
+_FROM = re.compile(r"^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"(?:^COPY\s+(?:--\S+\s+)*?--from=|--mount=(?:\S*,)?from=)([^\s,]+)", re.IGNORECASE
+)
+_SECRET = re.compile(
+    r"--mount=(?=(?:\S*,)?type=secret(?:,|\s))(?:\S*,)?id=ca(?:,|\s|$)", re.MULTILINE
+)
+# What Python and its tools leave beside the code.
+_CACHE = re.compile(r"(^|/)(__pycache__|\.[a-z]+_cache)(/|$)")
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """A file below the output directory."""
+
+    path: PurePosixPath
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """All files of one release, the bake file ``bake.json`` among them."""
+
+    release: str
+    files: tuple[RenderedFile, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What labels say of where an image comes from."""
+
+    revision: str
+    source: str
+    tool: str
+    base_name: str
+    base_digest: str
+
+
+def render(
+    catalogue: Catalogue,
+    plan: Plan,
+    lock: str,
+    provenance: Provenance,
+    *,
+    base_image: str | None = None,
+) -> Rendered:
+    """The Dockerfiles with their contexts and the bake file of ``plan``.
+
+    With ``base_image``, that registry image takes the place of the bootstrapped root file system.
+
+    Raises ``ConfigError`` with the template's path and line for a mistake in a template.
+    """
+    release = catalogue.releases[plan.release]
+    versions = locked_versions(lock)
+    files: list[RenderedFile] = []
+    for recipe in catalogue.recipes.values():
+        variables = {
+            "release": release,
+            "release_name": plan.release,
+            "versions": versions,
+            "image": recipe,
+            "pins": lambda names: " ".join(_pin(name, versions) for name in names),
+        }
+        files.extend(_render_recipe(recipe, variables))
+    files.extend(_lock_files(lock, versions))
+    bake = _bake(catalogue, plan, release, files, provenance)
+    if base_image:
+        del bake["target"][ROOTFS]
+        for target in bake["target"].values():
+            if ROOTFS in target["contexts"]:
+                target["contexts"][ROOTFS] = f"docker-image://{base_image}"
+    files.append(RenderedFile(PurePosixPath("bake.json"), _json(bake)))
+    return Rendered(plan.release, tuple(files), tuple(image.target for image in plan.images))
+
+
+def write(rendered: Rendered, directory: Path) -> None:
+    """Write the files below ``directory``."""
+    for file in rendered.files:
+        path = directory / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(0o755 if file.executable else 0o644)
+
+
+def _pin(name: str, versions: Mapping[str, str]) -> str:
+    if name not in versions:
+        raise LookupError(f"the lock has no package {name}")
+    return f"{name}=={versions[name]}"
+
+
+def _render_recipe(recipe: Recipe, variables: Mapping[str, Any]) -> Iterator[RenderedFile]:
+    for path in sorted(recipe.directory.rglob("*")):
+        relative = path.relative_to(recipe.directory)
+        if path.is_dir() or path.name == "image.yaml" or _CACHE.search(relative.as_posix()):
+            continue
+        target = PurePosixPath(recipe.name, *relative.parts)
+        executable = bool(path.stat().st_mode & 0o100)
+        if path.suffix == ".j2":
+            text = _render_template(path, variables)
+            yield RenderedFile(target.with_suffix(""), text.encode(), executable)
+        else:
+            yield RenderedFile(target, path.read_bytes(), executable)
+
+
+def _render_template(path: Path, variables: Mapping[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(path.parent),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  (Dockerfiles and configuration, not HTML)
+    )
+    try:
+        return environment.get_template(path.name).render(variables)
+    except jinja2.TemplateSyntaxError as error:
+        raise ConfigError(path, error.message or "syntax error", line=error.lineno) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, "is not UTF-8") from error
+    except Exception as error:  # a template is code: it can raise anything
+        hint = f"variables: {', '.join(variables)}"
+        message = str(error) or type(error).__name__
+        raise ConfigError(path, message, line=_template_line(error, path), hint=hint) from error
+
+
+def _template_line(error: BaseException, path: Path) -> int | None:
+    lines = []
+    traceback = error.__traceback__
+    while traceback:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            lines.append(traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return lines[-1] if lines else None
+
+
+def _lock_files(lock: str, versions: Mapping[str, str]) -> Iterator[RenderedFile]:
+    constraints = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+    yield RenderedFile(PurePosixPath("wheels/lock.txt"), lock.encode())
+    yield RenderedFile(PurePosixPath("wheels/constraints.txt"), constraints.encode())
+
+
+def _bake(
+    catalogue: Catalogue,
+    plan: Plan,
+    release: Release,
+    files: Iterable[RenderedFile],
+    provenance: Provenance,
+) -> dict[str, Any]:
+    dockerfiles = {
+        file.path.parts[0]: file.content.decode()
+        for file in files
+        if file.path.name == "Dockerfile" and len(file.path.parts) == 2
+    }
+    stages = [
+        *(recipe.name for recipe in catalogue.recipes.values() if not recipe.targets),
+        *(image.target for image in plan.images),
+    ]
+    owners = {name: name for name in dockerfiles} | {i.target: i.recipe for i in plan.images}
+    targets: dict[str, Any] = {ROOTFS: {"context": "${ROOTFS_DIR}", "output": ["type=cacheonly"]}}
+    for stage in stages:
+        recipe = catalogue.recipes[owners[stage]]
+        targets[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], [ROOTFS, *stages])
+    for image in plan.images:
+        _check_stage(catalogue.recipes[image.recipe], image.target, dockerfiles[image.recipe])
+        targets[image.target] |= {
+            "target": image.target,
+            "tags": [image.reference],
+            "labels": {
+                name: _literal(value)
+                for name, value in _labels(plan, release, image.title, provenance).items()
+            },
+            "output": ["type=docker"],
+        }
+    epoch = str(release.epoch)
+    for target in targets.values():
+        target["args"] = {"SOURCE_DATE_EPOCH": epoch}
+        target["attest"] = ["type=provenance,disabled=true"]
+    return {
+        "variable": {
+            "DIR": {"default": "."},
+            "ROOTFS_DIR": {"default": "./rootfs"},
+            "CA_BUNDLE": {"default": "/etc/ssl/certs/ca-certificates.crt"},
+        },
+        "group": {"default": {"targets": [image.target for image in plan.images]}},
+        "target": targets,
+    }
+
+
+def _literal(text: str) -> str:
+    """``text`` for bake, which takes every string of its file for a template."""
+    return text.replace("${", "$${").replace("%{", "%%{")
+
+
+def _check_stage(recipe: Recipe, target: str, dockerfile: str) -> None:
+    starts = (_FROM.match(line) for line in dockerfile.splitlines())
+    stages = [start[2] for start in starts if start and start[2]]
+    if target not in stages:
+        raise ConfigError(
+            recipe.directory / "Dockerfile.j2",
+            f"there is no stage {target}, which image.yaml publishes",
+            hint=suggestion(target, stages),
+        )
+
+
+def _bake_target(recipe: Recipe, stage: str, dockerfile: str, known: list[str]) -> dict[str, Any]:
+    contexts = {
+        name: f"target:{name}" for name in _references(recipe, dockerfile, known) if name != stage
+    }
+    target: dict[str, Any] = {
+        "context": f"${{DIR}}/{recipe.name}",
+        "contexts": contexts,
+        "output": ["type=cacheonly"],
+    }
+    if _SECRET.search(_COMMENT.sub("", dockerfile)):
+        target["secret"] = ["id=ca,src=${CA_BUNDLE}"]
+    return target
+
+
+def _references(recipe: Recipe, dockerfile: str, known: list[str]) -> list[str]:
+    """The stages of other Dockerfiles that this one uses; the names it defines itself are its."""
+    own: set[str] = set()
+    found: dict[str, None] = {}
+    for number, line in enumerate(dockerfile.splitlines(), start=1):
+        start = _FROM.match(line)
+        names = [start[1]] if start else _REFERENCE.findall(line)
+        for name in names:
+            if name in own or name == "scratch":
+                continue
+            if name not in known:
+                raise ConfigError(
+                    recipe.directory / "Dockerfile.j2",
+                    f"line {number} of the rendered Dockerfile uses the unknown stage {name}",
+                    hint=suggestion(name, known),
+                )
+            found[name] = None
+        if start and start[2]:
+            own.add(start[2])
+    return list(found)
+
+
+def _labels(plan: Plan, release: Release, title: str, provenance: Provenance) -> dict[str, str]:
+    """https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
+    return {
+        "org.opencontainers.image.title": title,
+        "org.opencontainers.image.version": release.version_id,
+        "org.opencontainers.image.created": f"{release.date.isoformat()}T00:00:00Z",
+        "org.opencontainers.image.revision": provenance.revision,
+        "org.opencontainers.image.source": provenance.source,
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.base.name": provenance.base_name,
+        "org.opencontainers.image.base.digest": provenance.base_digest,
+        "org.openstack.release": plan.release,
+        "org.openstack.builder.version": provenance.tool,
+    }
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()

@@ -1,0 +1,122 @@
+"""The root file system that every image stands on: a Debian suite, bootstrapped by mmdebstrap.
+
+No registry is needed for it. The tar is kept in the user's cache and made anew once a day, which
+is when Debian's updates reach the images; equal packages give an equal tar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder import process
+from builder.errors import BuildError
+
+if TYPE_CHECKING:
+    from builder.model import Suite
+
+log = logging.getLogger(__name__)
+
+MAX_AGE = 24 * 3600
+_HOOKS = (
+    'rm -f "$1/etc/hostname" "$1/etc/resolv.conf"',
+    'rm -f "$1"/var/cache/apt/*.bin "$1/var/cache/ldconfig/aux-cache" "$1/var/log/dpkg.log"',
+    'rm -rf "$1/var/log/apt" "$1/var/log/alternatives.log" "$1/var/lib/dbus/machine-id"',
+)
+_OPTIONS = (
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/man/*",
+)
+_HINT = "run scripts/setup, or name an image of your own with --base-image"
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """``directory`` is a build context with ``rootfs.tar``; ``digest`` is the tar's sha256."""
+
+    directory: Path
+    digest: str
+
+
+def bootstrap(suite: Suite, epoch: int, *, cache: Path) -> Rootfs:
+    """The root file system of ``suite``, from ``cache`` unless it is older than a day.
+
+    ``epoch`` (seconds) clamps the time stamps in it. Raises ``MachineError`` without mmdebstrap,
+    ``BuildError`` when mmdebstrap fails.
+    """
+    inputs = repr((suite.value, epoch, _HOOKS, _OPTIONS))
+    directory = cache / f"rootfs-{suite.value}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
+    digest = directory / "digest"
+    if not digest.is_file() or time.time() - digest.stat().st_mtime > MAX_AGE:
+        log.info("rootfs: bootstrapping Debian %s", suite.value)
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="rootfs-", dir=cache) as scratch:
+            _mmdebstrap(suite, epoch, Path(scratch) / "rootfs.tar")
+            _install(Path(scratch), directory)
+    return Rootfs(directory, digest.read_text().strip())
+
+
+def _mmdebstrap(suite: Suite, epoch: int, tar: Path) -> None:
+    done = process.run(
+        [
+            *("mmdebstrap", "--variant=minbase", "--quiet"),
+            *(f"--dpkgopt={option}" for option in _OPTIONS),
+            *(f"--customize-hook={hook}" for hook in _HOOKS),
+            *(suite.value, tar, *_sources(suite)),
+        ],
+        env={"SOURCE_DATE_EPOCH": str(epoch)},
+        needed_for="bootstrapping the base image",
+        hint=_HINT,
+    )
+    if done.returncode != 0:
+        raise BuildError(f"mmdebstrap could not bootstrap {suite.value}:\n{done.stderr.strip()}")
+
+
+def _install(scratch: Path, directory: Path) -> None:
+    """Put the new tar in place; an equal one keeps its time stamp, so that BuildKit sees none."""
+    new, tar = scratch / "rootfs.tar", directory / "rootfs.tar"
+    with new.open("rb") as stream:
+        digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    directory.mkdir(exist_ok=True)
+    record = directory / "digest"
+    if not tar.is_file() or not record.is_file() or record.read_text().strip() != digest:
+        shutil.move(new, tar)
+    (directory / "Dockerfile").write_text("FROM scratch\nADD rootfs.tar /\n")
+    record.write_text(f"{digest}\n")
+
+
+def _sources(suite: Suite) -> list[str]:
+    """apt sources on the mirrors that this machine uses itself; none elsewhere than on Debian."""
+    if not shutil.which("apt-get"):
+        return []
+    done = process.run(
+        [
+            *("apt-get", "indextargets", "--format", "$(ORIGIN)/$(LABEL) $(REPO_URI)"),
+            "Created-By: Packages",
+        ],
+        needed_for="finding a mirror",
+        hint=_HINT,
+    )
+    mirrors = dict(line.split(maxsplit=1) for line in reversed(done.stdout.splitlines()))
+    sources = []
+    if main := mirrors.get("Debian/Debian"):
+        sources += [f"deb {main} {suite.value}{part} main" for part in ("", "-updates")]
+    if security := mirrors.get("Debian/Debian-Security"):
+        sources.append(f"deb {security} {suite.value}-security main")
+    return sources
+
+
+def cache_directory() -> Path:
+    """``$XDG_CACHE_HOME/builder`` (https://specifications.freedesktop.org/basedir-spec)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "builder"

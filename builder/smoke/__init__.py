@@ -1,0 +1,151 @@
+"""Starts a whole set, proves with pytest that it works as a cloud, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from builder import process
+from builder.compose import compose_file
+from builder.engine import ContainerState, Engine, EngineError, Project
+from builder.errors import SmokeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from builder.model import Catalogue
+    from builder.plan import Plan
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 300
+CHECKS = Path(__file__).with_name("checks")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running set as the checks see it."""
+
+    release: str
+    containers: tuple[ContainerState, ...]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SmokeResult:
+    """How many checks passed, in how many seconds."""
+
+    passed: int
+    seconds: float
+    junit: Path
+
+
+def smoke(
+    engine: Engine, catalogue: Catalogue, plan: Plan, versions: Mapping[str, str], directory: Path
+) -> SmokeResult:
+    """Start the set of ``plan``, run every check, and remove all of it again.
+
+    ``versions`` are the lock's. junit.xml and the log of each container stay in ``directory``.
+    Raises ``SmokeError`` when the set does not become healthy or a check fails.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "compose.json"
+    file.write_text(json.dumps(compose_file(catalogue, plan, fixed_ports=False), indent=2))
+    name = "".join(c if c.isalnum() else "-" for c in plan.release)
+    project = Project(f"builder-smoke-{name}-{secrets.token_hex(4)}", file)
+    with running(engine, project, directory / "logs"):
+        stack = Stack(plan.release, engine.containers(project), versions)
+        return _check(stack, directory)
+
+
+@contextmanager
+def running(engine: Engine, project: Project, logs: Path) -> Iterator[None]:
+    """The set of ``project``, healthy; its logs are kept and it is removed whatever happens."""
+    log.info("smoke: starting %s", project.name)
+    try:
+        try:
+            engine.up(project, timeout=START_TIMEOUT)
+        except EngineError as error:
+            raise _not_healthy(engine, project, error, logs) from error
+        log.info("smoke: every container is healthy")
+        yield
+    finally:
+        try:
+            _keep_logs(engine, project, logs)
+        finally:
+            engine.down(project)
+
+
+def _check(stack: Stack, directory: Path) -> SmokeResult:
+    state = directory / "stack.json"
+    state.write_text(json.dumps(asdict(stack), indent=2))
+    junit = directory / "junit.xml"
+    done = process.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "pytest",
+                CHECKS,
+                "--rootdir",
+                CHECKS,
+                "-c",
+                CHECKS / "pytest.ini",
+            ),
+            *(
+                "--stack",
+                state.resolve(),
+                f"--junitxml={junit.resolve()}",
+                "-p",
+                "no:cacheprovider",
+            ),
+        ],
+        needed_for="the smoke test",
+        hint="run scripts/setup",
+    )
+    (directory / "pytest.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+    if done.returncode != 0:
+        raise SmokeError(
+            f"{stack.release}: the smoke test failed\n{_failures(done.stdout)}",
+            hint=f"the whole report is {directory / 'pytest.log'}, "
+            f"the containers' logs are in {directory / 'logs'}",
+        )
+    suite = next(ET.parse(junit).getroot().iter("testsuite"))  # noqa: S314  (our own file)
+    passed = int(suite.get("tests", 0)) - int(suite.get("skipped", 0))
+    return SmokeResult(passed, float(suite.get("time", 0)), junit)
+
+
+def _failures(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR", "E  "))]
+    return "\n".join(lines[-20:] or output.splitlines()[-20:])
+
+
+def _not_healthy(engine: Engine, project: Project, error: EngineError, logs: Path) -> SmokeError:
+    states = engine.containers(project)
+    bad = [state for state in states if state.health != "healthy"]
+    lines = [
+        f"{state.name}: {state.status}, {state.health or 'no health check'}, exit {state.exit_code}"
+        for state in bad
+    ]
+    tails = [
+        f"--- {state.service}\n" + "\n".join(engine.logs(state.id).splitlines()[-10:])
+        for state in bad[:3]
+    ]
+    reason = lines or error.output.splitlines()[-1:]
+    return SmokeError(
+        "\n".join(["the set did not become healthy", *reason, *tails]),
+        hint=f"the logs of every container are in {logs}",
+    )
+
+
+def _keep_logs(engine: Engine, project: Project, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for state in engine.containers(project):
+        (directory / f"{state.name}.log").write_text(engine.logs(state.id), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""An ML2 mechanism driver for clouds whose servers run on nova's FakeDriver."""

@@ -1,0 +1,56 @@
+"""Writes a migrated database as SQL: the same text for the same migrations, and no secret."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from contract.database import as_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from contract.urls import Database
+
+# Rows are seeded with the time of the migration; one moment for all makes dumps equal.
+MOMENT = "2000-01-01 00:00:00"
+
+
+def write(db: Database, directory: Path) -> None:
+    connection = as_service(db)
+    try:
+        text = render(connection)
+    finally:
+        connection.close()
+    (directory / f"{db.name}.sql").write_text(text, encoding="utf-8")
+
+
+def render(connection: Any) -> str:
+    lines = ["SET FOREIGN_KEY_CHECKS = 0;"]
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW TABLES")
+        for (table,) in sorted(cursor.fetchall()):
+            cursor.execute(f"SHOW CREATE TABLE `{table}`")
+            create = re.sub(r" AUTO_INCREMENT=\d+", "", cursor.fetchone()[1])
+            lines.append(f"{create};")
+            lines += rows(cursor, table)
+    return "\n".join([*lines, "SET FOREIGN_KEY_CHECKS = 1;", ""])
+
+
+def rows(cursor: Any, table: str) -> list[str]:
+    cursor.execute(f"SELECT * FROM `{table}`")  # noqa: S608
+    columns = ", ".join(f"`{column[0]}`" for column in cursor.description)
+    values = sorted(
+        "(" + ", ".join(_literal(cursor, value) for value in row) + ")" for row in cursor.fetchall()
+    )
+    if not values:
+        return []
+    return [f"INSERT INTO `{table}` ({columns}) VALUES {', '.join(values)};"]  # noqa: S608
+
+
+def _literal(cursor: Any, value: object) -> str:
+    from datetime import datetime
+
+    if isinstance(value, datetime):
+        return f"'{MOMENT}'"
+    return str(cursor.connection.literal(value))

@@ -1,0 +1,137 @@
+"""The HEALTHCHECK of an image. Run every few seconds in every container, so it imports
+nothing of OpenStack and runs without site-packages: python3 -I -S health.py ROLE
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT = 8
+PORTS = {"keystone": 5000, "glance": 9292, "placement": 8778, "neutron": 9696}
+STATE = "/run/nova/health.json"
+
+
+class SickError(Exception):
+    """Why the container is not healthy."""
+
+
+def main(role: str) -> int:
+    try:
+        check(role)
+    except (SickError, OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        print(f"{type(error).__name__}: {error}" if not isinstance(error, SickError) else error)
+        return 1
+    print("ok")
+    return 0
+
+
+def check(role: str) -> None:
+    if role == "nova-compute":
+        compute()
+    elif role == "nova-controller":
+        api(8774)
+        for name in ("placement", "neutron"):
+            if not os.environ.get(f"{name.upper()}_URL"):
+                api(PORTS[name])
+    else:
+        api(PORTS[role])
+
+
+def api(port: int) -> None:
+    status, body, _ = request("GET", f"http://127.0.0.1:{port}/-/health")
+    if status != 200:
+        raise SickError(f"port {port}: {body.decode('utf-8', 'replace').strip()}")
+
+
+def compute() -> None:
+    """nova's own word on this compute."""
+    host = os.environ.get("OS_DEFAULT__HOST") or socket.gethostname()
+    status, body = ask_nova(host)
+    if status not in (200, 404):
+        raise SickError(f"nova answers with status {status}")
+    found = json.loads(body).get("hypervisors", [])
+    states = [entry["state"] for entry in found if entry["hypervisor_hostname"] == host]
+    if not states:
+        raise SickError("nova does not know this compute")
+    if states[0] != "up":
+        raise SickError(f"nova says that this compute is {states[0]}")
+
+
+def ask_nova(host: str) -> tuple[int, bytes]:
+    """A token and nova's address are kept until nova no longer takes the one or left the other."""
+    if state := read_state():
+        try:
+            status, body, _ = hypervisors(state, host)
+        except (OSError, http.client.HTTPException):
+            status = 0
+        if status in (200, 404):
+            return status, body
+    status, body, _ = hypervisors(log_in(), host)
+    return status, body
+
+
+def hypervisors(state: dict[str, str], host: str) -> tuple[int, bytes, dict[str, str]]:
+    """The state of the compute's service; one that is not yet mapped to a cell is not listed."""
+    url = f"{state['url']}/os-hypervisors?hypervisor_hostname_pattern={host}"
+    headers = {"X-Auth-Token": state["token"], "OpenStack-API-Version": "compute 2.53"}
+    return request("GET", url, headers=headers)
+
+
+def read_state() -> dict[str, str] | None:
+    try:
+        with open(STATE, encoding="utf-8") as file:
+            state: dict[str, str] = json.load(file)
+            return state
+    except (OSError, ValueError):
+        return None
+
+
+def log_in() -> dict[str, str]:
+    with open("/run/nova/health-login.json", encoding="utf-8") as file:
+        login = json.load(file)
+    headers = {"Content-Type": "application/json"}
+    url = f"{login['auth_url']}/auth/tokens"
+    status, body, answer = request("POST", url, json.dumps(login["body"]), headers)
+    if status != 201:
+        raise SickError(f"keystone answers with status {status}")
+    catalog = json.loads(body)["token"]["catalog"]
+    state = {"token": answer["x-subject-token"], "url": compute_url(catalog)}
+    descriptor = os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(state, file)
+    return state
+
+
+def compute_url(catalog: list[dict[str, Any]]) -> str:
+    for service in catalog:
+        if service["type"] == "compute":
+            for endpoint in service["endpoints"]:
+                if endpoint["interface"] == "internal":
+                    return str(endpoint["url"])
+    raise SickError("keystone's catalog has no compute service")
+
+
+def request(
+    method: str, url: str, body: str | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, bytes, dict[str, str]]:
+    parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    try:
+        connection.request(method, target, body, headers or {})
+        answer = connection.getresponse()
+        content = answer.read()
+        return answer.status, content, {k.lower(): v for k, v in answer.getheaders()}
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,108 @@
+"""keystone's own content, made by keystone's own code in one process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from contract.settings import Login, Settings
+
+# Imported before the database is waited for: the import takes longer than all the rest.
+KEYSTONE = "keystone.cmd.bootstrap"
+
+
+def bootstrap(settings: Settings, url: str) -> None:
+    """Keys, the default domain, roles, admin, the catalog's first entry, and demo."""
+    import keystone.server
+    from keystone.cmd.bootstrap import Bootstrapper
+
+    sys.argv = ["keystone-manage"]
+    os.umask(0o077)
+    keystone.server.configure()
+    make_keys()
+    work = Bootstrapper()
+    work.admin_username = settings.admin.username
+    work.admin_password = settings.admin.password
+    work.project_name = settings.admin.project
+    work.admin_role_name = "admin"
+    work.service_name = "keystone"
+    work.region_id = settings.region
+    work.public_url = work.internal_url = work.admin_url = url
+    work.immutable_roles = True
+    work.bootstrap()
+    people = Directory(work.default_domain_id)
+    people.project("service")
+    people.role("service")
+    people.member(settings.demo, work.member_role_id)
+
+
+def make_keys() -> None:
+    import keystone.conf
+    from keystone.common import fernet_utils
+    from keystone.credential.providers import fernet as credential
+
+    conf = keystone.conf.CONF
+    for group, options, limit in (
+        ("fernet_tokens", conf.fernet_tokens, conf.fernet_tokens.max_active_keys),
+        ("fernet_receipts", conf.fernet_receipts, conf.fernet_receipts.max_active_keys),
+        ("credential", conf.credential, credential.MAX_ACTIVE_KEYS),
+    ):
+        keys = fernet_utils.FernetUtils(options.key_repository, limit, group)
+        keys.create_key_directory()
+        if keys.validate_key_repository(requires_write=True):
+            keys.initialize_key_repository()
+
+
+class Directory:
+    """Projects, roles and users that exist afterwards, whether or not they did before."""
+
+    def __init__(self, domain_id: str) -> None:
+        from keystone import exception
+        from keystone.common import provider_api
+
+        self.domain_id = domain_id
+        self.api: Any = provider_api.ProviderAPIs
+        self.exception: Any = exception
+
+    def project(self, name: str) -> str:
+        from uuid import uuid4
+
+        new = {"id": uuid4().hex, "name": name, "domain_id": self.domain_id, "enabled": True}
+        try:
+            return str(self.api.resource_api.create_project(new["id"], new)["id"])
+        except self.exception.Conflict:
+            found = self.api.resource_api.get_project_by_name(name, self.domain_id)
+            return str(found["id"])
+
+    def role(self, name: str) -> None:
+        from uuid import uuid4
+
+        new = {"id": uuid4().hex, "name": name, "options": {"immutable": True}}
+        try:
+            self.api.role_api.create_role(new["id"], new)
+        except self.exception.Conflict:
+            return
+
+    def member(self, login: Login, role_id: str) -> None:
+        user_id = self.user(login)
+        project_id = self.project(login.project)
+        try:
+            self.api.assignment_api.add_role_to_user_and_project(
+                user_id=user_id, project_id=project_id, role_id=role_id
+            )
+        except self.exception.Conflict:
+            return
+
+    def user(self, login: Login) -> str:
+        try:
+            user = self.api.identity_api.get_user_by_name(login.username, self.domain_id)
+        except self.exception.UserNotFound:
+            new = {"name": login.username, "password": login.password, "enabled": True}
+            new["domain_id"] = self.domain_id
+            return str(self.api.identity_api.create_user(user_ref=new)["id"])
+        try:
+            self.api.identity_api.driver.authenticate(user["id"], login.password)
+        except AssertionError:  # keystone's way to say: wrong password
+            self.api.identity_api.update_user(user["id"], {"password": login.password})
+        return str(user["id"])

@@ -1,0 +1,21 @@
+"""Starts a program of nova: imports it at once, runs it when the gate opens."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from contract import gate
+
+MODULES = {
+    "nova-scheduler": "nova.cmd.scheduler",
+    "nova-conductor": "nova.cmd.conductor",
+    "nova-compute": "nova.cmd.compute",
+}
+
+
+def launch(program: str, arguments: list[str]) -> int:
+    sys.argv = [program, *arguments]
+    module = importlib.import_module(MODULES[program])
+    gate.pass_through()
+    return int(module.main() or 0)

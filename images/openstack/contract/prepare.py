@@ -1,0 +1,162 @@
+"""What a container does before and while its service starts."""
+
+from __future__ import annotations
+
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from contract import gate
+from contract.console import say, warn
+from contract.errors import TRY_AGAIN
+from contract.services import GLANCE, KEYSTONE, NOVA, Service
+from contract.settings import Settings
+from contract.urls import parse_transport
+from contract.wait import Deadline, NotYetError, answers, reachable, reason
+
+# What the libraries raise when the other side goes away in the middle of something.
+LOST = ("OperationalError", "InterfaceError", "DBConnectionError", "DBDeadlock")
+
+
+def run(settings: Settings) -> int:
+    try:
+        _run(settings)
+    except Exception as error:
+        if not lost(error):
+            raise
+        warn(f"interrupted: {reason(error).splitlines()[0]}")
+        return TRY_AGAIN
+    return 0
+
+
+def lost(error: Exception) -> bool:
+    """Whether everything, which is idempotent, may go well the next time."""
+    kind = type(error)
+    return (
+        isinstance(error, (OSError, NotYetError))
+        or kind.__name__ in LOST
+        or kind.__module__.startswith("keystoneauth1.")
+    )
+
+
+def _run(settings: Settings) -> None:
+    deadline = Deadline(settings.wait_timeout)
+    if settings.role.name == "nova-compute":
+        _compute(settings, deadline)
+    elif settings.main is KEYSTONE:
+        _keystone(settings, deadline)
+    else:
+        _service(settings, deadline)
+    gate.mark(gate.directory(), gate.READY)
+    say(f"{settings.role.name} is prepared ({deadline.elapsed:.1f} s)")
+
+
+def _open_gate() -> None:
+    gate.mark(gate.directory(), gate.GATE)
+
+
+def _keystone(settings: Settings, deadline: Deadline) -> None:
+    from contract import address, database, identity
+
+    importlib.import_module(identity.KEYSTONE)
+    schemas(settings, deadline)
+    db = settings.databases(KEYSTONE)["keystone"]
+    with database.locked(db, "bootstrap", settings.wait_timeout):
+        identity.bootstrap(settings, address.urls(settings, KEYSTONE)["public"])
+    # Only now: whoever gets an answer from keystone may trust a 401.
+    _open_gate()
+
+
+def _service(settings: Settings, deadline: Deadline) -> None:
+    from contract import catalog, samples
+
+    schemas(settings, deadline)
+    if settings.main is not NOVA:
+        _open_gate()
+    login = catalog.wait(settings, settings.admin, deadline)
+    with ThreadPoolExecutor() as pool:
+        for job in [pool.submit(_register, settings, s, login) for s in settings.services]:
+            job.result()
+    if settings.main is GLANCE:
+        samples.image(settings, login, deadline)
+    if settings.main is NOVA:
+        # conductor and scheduler end when keystone or placement refuse them.
+        _message_queue(settings, deadline)
+        if url := settings.env.given("PLACEMENT_URL"):
+            deadline.wait("placement", lambda: answers(url))
+        _open_gate()
+
+
+def _register(settings: Settings, service: Service, login: Any) -> None:
+    from contract import address, catalog, database
+
+    db = settings.database(service, service.schemas[0])
+    with database.locked(db, f"register-{service.name}", settings.wait_timeout):
+        catalog.Catalog(settings, login).register(service, address.urls(settings, service))
+
+
+def schemas(settings: Settings, deadline: Deadline) -> None:
+    """The databases of every service of this container, and what is in them."""
+    from contract import cells, samples
+
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(schema_of, settings, s, deadline) for s in settings.services]
+        for job in jobs:
+            job.result()
+    if NOVA in settings.services:
+        cells.ensure(settings)
+        samples.flavors(settings)
+
+
+def schema_of(settings: Settings, service: Service, deadline: Deadline) -> None:
+    from contract import database, schema
+
+    databases = list(settings.databases(service).values())
+    database.provide(databases, settings.root_password(), deadline)
+    schema.ensure(settings, service)
+
+
+def _message_queue(settings: Settings, deadline: Deadline) -> None:
+    if target := parse_transport(settings.transport_url):
+        host, port = target
+        deadline.wait(f"the message queue at {host}:{port}", lambda: reachable(host, port))
+
+
+def _compute(settings: Settings, deadline: Deadline) -> None:
+    from contract import catalog
+
+    _message_queue(settings, deadline)
+    login = catalog.wait(settings, settings.service_login(NOVA), deadline)
+    deadline.wait("placement", lambda: _placement(settings, login), poll=0.5)
+    # A compute that calls before there is a conductor loses ten seconds on its first call.
+    deadline.wait("nova-conductor", lambda: _conductor(login), poll=1.0)
+    _open_gate()
+
+
+def _placement(settings: Settings, login: Any) -> None:
+    from contract.config import endpoint_overrides
+
+    url = endpoint_overrides(settings).get("placement") or _endpoint(login, "placement")
+    answers(url)
+
+
+def _endpoint(login: Any, service_type: str) -> str:
+    from keystoneauth1 import exceptions
+
+    try:
+        return str(login.get_endpoint(service_type=service_type, interface="public"))
+    except exceptions.ClientException as error:
+        login.invalidate()  # the catalog came with the token: ask for a new one
+        raise NotYetError(f"keystone's catalog has no {service_type} service yet") from error
+
+
+def _conductor(login: Any) -> None:
+    from keystoneauth1 import exceptions
+
+    try:
+        url = _endpoint(login, "compute")
+        answer = login.get(f"{url}/os-services?binary=nova-conductor", timeout=5)
+    except exceptions.ClientException as error:
+        raise NotYetError(f"nova: {type(error).__name__}") from error
+    if not any(entry["state"] == "up" for entry in answer.json()["services"]):
+        raise NotYetError("no conductor is up")

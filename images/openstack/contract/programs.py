@@ -1,0 +1,77 @@
+"""The processes of a container: their commands and environments."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contract.gate import VARIABLE
+from contract.services import PLACEMENT, Service
+from contract.settings import Settings
+
+VENV = "/opt/openstack"
+# The embedded placement and neutron run beside nova: options of the same name would meet.
+SHARED = re.compile(r"^OS_(DEFAULT__DEBUG|PLACEMENT_DATABASE__\w+)$")
+OSLO = re.compile(r"^OS_[A-Z0-9_]+?__")
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    # It ends when its work is done; every other program runs as long as the container.
+    once: bool = False
+
+
+def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
+    run = f"/run/{settings.main.name}"
+    base = {**environ, VARIABLE: run}
+    contract = (sys.executable, "-m", "contract")
+    found = [
+        Program("prepare", (*contract, "prepare", settings.role.name), base, once=True),
+    ]
+    for service in settings.services:
+        env = base if service is settings.main else own_environment(service, base)
+        found.append(api(service, env, int(environ.get("API_THREADS") or "4")))
+    launched = [Program(name, (*contract, "launch", name), base) for name in settings.role.programs]
+    return found + launched
+
+
+def own_environment(service: Service, environ: Mapping[str, str]) -> dict[str, str]:
+    own = {k: v for k, v in environ.items() if not OSLO.match(k) or SHARED.match(k)}
+    if service is not PLACEMENT:
+        own = {k: v for k, v in own.items() if not k.startswith("OS_PLACEMENT_DATABASE__")}
+    return own
+
+
+def api(service: Service, environ: Mapping[str, str], threads: int) -> Program:
+    command = (
+        "uwsgi",
+        *("--plugin", "python3", "--virtualenv", VENV),
+        *("--http-socket", f"0.0.0.0:{service.endpoint.port}"),
+        *("--module", "contract.wsgi", "--need-app", "--die-on-term"),
+        *("--enable-threads", "--threads", str(threads), "--listen", "128"),
+        # uWSGI's own 4 s cut requests short on a machine where ten services start at once.
+        *("--socket-timeout", "60"),
+        # Long tokens and long queries; one connection is one request.
+        *("--buffer-size", "65535"),
+        *("--add-header", "Connection: close"),
+        *("--disable-logging", "--auto-procname"),
+    )
+    own = {
+        "CONTRACT_APP": service.name,
+        f"OS_{service.name.upper()}_CONFIG_DIR": f"/etc/{service.name}",
+        "OS_NEUTRON_CONFIG_FILES": "neutron.conf",
+        # uwsgi's threads are native; eventlet's locks do not work across them.
+        "OS_NOVA_DISABLE_EVENTLET_PATCHING": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return Program(f"{service.name}-api", command, {**environ, **own})
+
+
+def path_with_venv(path: str) -> str:
+    return path if f"{VENV}/bin" in path.split(os.pathsep) else f"{VENV}/bin{os.pathsep}{path}"

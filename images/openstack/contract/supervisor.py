@@ -1,0 +1,139 @@
+"""Runs the programs of a container: one that ends for good ends the container with its code.
+
+What a program needs may go away while it starts, and some end then. In its first minutes a
+container starts them again, a few times; preparing says itself whether to try again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from types import FrameType
+from typing import IO
+
+from contract import gate
+from contract.console import fail, to_json_line, warn
+from contract.errors import TRY_AGAIN
+from contract.programs import Program
+
+GRACE = 6.0
+# Behind the closed gate there is no request to finish, and uWSGI does not listen to SIGTERM.
+GRACE_BEFORE = 0.5
+RESTARTS = 3
+PAUSE = 1.0
+
+
+class Supervisor:
+    def __init__(self, programs: list[Program], json_logs: bool, start_limit: float) -> None:
+        self.programs = programs
+        self.json_logs = json_logs
+        self.start_limit = time.monotonic() + start_limit
+        self.failures: Counter[str] = Counter()
+        self.running: dict[int, Program] = {}
+        # Kept, because a Popen that is collected takes its child's status away from os.wait.
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.asked_to_stop = False
+        self.pumps: list[threading.Thread] = []
+
+    def run(self) -> int:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        for program in self.programs:
+            self._start(program)
+        code = self._wait_for_first()
+        self._stop_all()
+        for pump in self.pumps:
+            pump.join(timeout=1)
+        return 0 if self.asked_to_stop else code
+
+    def _start(self, program: Program) -> None:
+        process = subprocess.Popen(
+            program.command,
+            env=dict(program.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if self.json_logs else None,
+            stderr=subprocess.STDOUT,
+            # Its own group: a signal from a terminal reaches it through us only, once.
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        self.running[process.pid] = program
+        if process.stdout:
+            pump = threading.Thread(target=_pump, args=(program.name, process.stdout), daemon=True)
+            pump.start()
+            self.pumps.append(pump)
+
+    def _wait_for_first(self) -> int:
+        """The exit code of the first program that should not have ended."""
+        while self.running:
+            pid, status = os.wait()
+            program = self.running.pop(pid, None)
+            code = _code(status)
+            if program is None or (program.once and code == 0):
+                continue
+            if self._start_again(program, code):
+                continue
+            if not self.asked_to_stop:
+                fail(f"{program.name} ended with status {code}")
+            return 1 if program.once else (code or 1)
+        return 0
+
+    def _start_again(self, program: Program, code: int) -> bool:
+        self.failures[program.name] += 1
+        again = code == TRY_AGAIN if program.once else self.failures[program.name] <= RESTARTS
+        if not again or time.monotonic() > self.start_limit:
+            return False
+        time.sleep(PAUSE)
+        if self.asked_to_stop:
+            return False
+        warn(f"{program.name} ended with status {code} during the start: starting it again")
+        self._start(program)
+        return True
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked_to_stop = True
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        for pid in list(self.running):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def _stop_all(self) -> None:
+        self._signal(signal.SIGTERM)
+        limit = time.monotonic() + (GRACE if self._serving() else GRACE_BEFORE)
+        while self.running and time.monotonic() < limit:
+            self._reap()
+            time.sleep(0.05)
+        self._signal(signal.SIGKILL)
+
+    def _serving(self) -> bool:
+        return any(gate.is_open(program.environment) for program in self.programs)
+
+    def _reap(self) -> None:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            self.running.clear()
+            return
+        self.running.pop(pid, None)
+
+
+def _code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _pump(name: str, stream: IO[bytes]) -> None:
+    for raw in stream:
+        text = raw.decode("utf-8", "replace").rstrip()
+        if text:
+            sys.stdout.write(to_json_line(name, text) + "\n")
+            sys.stdout.flush()

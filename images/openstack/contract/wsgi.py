@@ -1,0 +1,106 @@
+"""The application that uwsgi serves: a service's own, with a health check in front.
+
+Names of modules differ between releases, so the first that exists is taken.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from contract import gate
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+HEALTH_PATH = "/-/health"
+# service: (module, attribute, called to make the application), newest first
+APPLICATIONS = {
+    "keystone": (("keystone.server.wsgi", "initialize_public_application", True),),
+    "glance": (("glance.common.wsgi_app", "init_app", True),),
+    "placement": (("placement.wsgi", "init_application", True),),
+    "nova": (
+        ("nova.wsgi.osapi_compute", "application", False),
+        ("nova.api.openstack.compute.wsgi", "init_application", True),
+    ),
+    "neutron": (
+        ("neutron.wsgi.api", "application", False),
+        ("contract.neutron_api", "application", True),
+    ),
+}
+# What to import while waiting at the gate: nothing that reads configuration or data.
+PRELOAD = {
+    "nova": ("nova.api.openstack.compute",),
+    "neutron": ("neutron.plugins.ml2.plugin",),
+}
+# The services parse their command line.
+ARGV = {
+    "keystone": "keystone",
+    "glance": "glance-api",
+    "placement": "placement-api",
+    "nova": "nova-api",
+    "neutron": "neutron-server",
+}
+
+
+def find(service: str) -> tuple[str, str, bool]:
+    for module, attribute, factory in APPLICATIONS[service]:
+        if _exists(module):
+            return module, attribute, factory
+    raise ImportError(f"no WSGI application of {service} in this release")
+
+
+def _exists(module: str) -> bool:
+    """Look for the file: to import nova's or neutron's parents patches the interpreter."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        return False
+    base = os.path.join(spec.submodule_search_locations[0], *rest)
+    return os.path.exists(f"{base}.py") or os.path.exists(os.path.join(base, "__init__.py"))
+
+
+def load(service: str) -> Wsgi:
+    sys.argv = [ARGV[service]]
+    module, attribute, factory = find(service)
+    names = [*PRELOAD.get(service, ()), *([module] if factory else [])]
+    for name in names:
+        importlib.import_module(name)
+    gate.pass_through()
+    found = getattr(importlib.import_module(module), attribute)
+    application: Wsgi = found() if factory else found
+    if service == "neutron":
+        _configure_mappers()
+    return application
+
+
+def _configure_mappers() -> None:
+    """Without it the first request may find models that are not yet joined, and be a 500."""
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+
+
+def with_health(service: str, application: Wsgi) -> Wsgi:
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        local = environ.get("REMOTE_ADDR") == "127.0.0.1"
+        if local and environ.get("PATH_INFO") == HEALTH_PATH:
+            return _health(service, start_response)
+        return application(environ, start_response)
+
+    return serve
+
+
+def _health(service: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    from contract import vitals
+
+    problem = vitals.problem(service)
+    status = "503 Service Unavailable" if problem else "200 OK"
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{problem or 'ok'}\n".encode()]
+
+
+if "CONTRACT_APP" in os.environ:
+    application = with_health(os.environ["CONTRACT_APP"], load(os.environ["CONTRACT_APP"]))

@@ -1,0 +1,90 @@
+"""The images of zed, and clouds that several tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builder.config import load_catalogue
+from builder.lock import locked_versions, read_lock
+from tests.integration import clouds
+from tests.integration.clouds import NAMESPACE, ROOT, Cloud, docker, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUILDER = Path(sys.executable).with_name("builder")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("clouds")
+    for name, default, what in (
+        ("--orders", 4, "start orders that are tried"),
+        ("--kills", 4, "starts in which a container is killed"),
+    ):
+        text = f"number of {what} [default: {default}]"
+        group.addoption(name, type=int, default=default, metavar="N", help=text)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for name in ("order", "kill"):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, range(metafunc.config.getoption(f"--{name}s")))
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every image of zed as the checkout describes it; seconds when nothing changed."""
+    if NAMESPACE == "openstack":
+        runs = tmp_path_factory.mktemp("runs")
+        build = ("build", "--release", "zed", "--no-smoke", "--runs", str(runs))
+        done = run(str(BUILDER), "--project", str(ROOT), *build, limit=1200)
+        assert done.code == 0, done.output
+
+
+@pytest.fixture(scope="session")
+def versions() -> dict[str, str]:
+    """The lock's."""
+    return locked_versions(read_lock(load_catalogue(ROOT), "zed"))
+
+
+@pytest.fixture
+def cloud(images: None) -> Iterator[Cloud]:  # noqa: ARG001  (only needed)
+    """No container yet, and a network of its own."""
+    found = Cloud()
+    found.create_network()
+    yield found
+    found.remove()
+
+
+@pytest.fixture(scope="module")
+def walkthrough(images: None) -> Iterator[Cloud]:  # noqa: ARG001  (only needed)
+    """The walkthrough's `docker run` commands one after another, and nothing waited for."""
+    found = Cloud()
+    for argv in clouds.commands("docker run"):
+        found.start(argv)
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def secret_directory(tmp_path: Path) -> Path:
+    """Readable by every container's user."""
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    return tmp_path
+
+
+def labels(name: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(
+        docker("image", "inspect", "-f", "{{json .Config.Labels}}", clouds.image(name))
+    )
+    return found
+
+
+os.environ.setdefault("COMPOSE_PROGRESS", "quiet")

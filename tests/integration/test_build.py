@@ -1,0 +1,190 @@
+"""`builder build` as a user runs it: a whole run, a broken set, an interrupt, a bad machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import requests
+
+from builder.process import run
+from tests.integration.clouds import ROOT
+from tests.integration.conftest import BUILDER
+
+NAMESPACE = "builder-test"
+REGISTRY = "127.0.0.1:5001"
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+
+
+def build(root: Path, runs: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`builder build --release zed` of the project in ``root``."""
+    return subprocess.run(
+        [
+            *(BUILDER, "--project", root, "build", "--release", "zed", "--runs", runs),
+            *("--namespace", NAMESPACE, *options),
+        ],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
+
+
+def left_behind() -> set[str]:
+    """Containers and networks of smoke tests."""
+    return {
+        name
+        for kind, field in (("container", "{{.Names}}"), ("network", "{{.Name}}"))
+        for name in run(
+            [
+                *("docker", kind, "ls", *(["--all"] if kind == "container" else [])),
+                *("--format", field, "--filter", "name=builder-smoke-"),
+            ],
+            needed_for="the test",
+            hint="",
+        ).stdout.split()
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project to break."""
+    copy = tmp_path / "project"
+    copy.mkdir()
+    for name in ("images", "locks"):
+        shutil.copytree(ROOT / name, copy / name)
+    shutil.copy(ROOT / "versions.yaml", copy)
+    return copy
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_the_tested_set_in_the_registry(tmp_path: Path) -> None:
+    before = left_behind()
+    done = build(ROOT, tmp_path, "--push", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    targets = {image["target"] for image in report["images"]}
+    assert {"mariadb", "rabbitmq", "keystone", "glance", "placement", "neutron"} < targets
+    assert {"nova-controller", "nova-compute"} < targets
+    for image in report["images"]:
+        name, tag = image["reference"].removeprefix(f"{REGISTRY}/").rsplit(":", 1)
+        answer = requests.head(
+            f"http://{REGISTRY}/v2/{name}/manifests/{tag}",
+            headers={"Accept": ", ".join(MANIFESTS)},
+            timeout=10,
+        )
+        assert answer.headers["Docker-Content-Digest"] == image["digest"]
+    (directory,) = tmp_path.glob("*/zed")
+    cases = list(ET.parse(directory / "smoke/junit.xml").getroot().iter("testcase"))
+    assert len(cases) == report["checks_passed"] > 25
+    logs = {path.name.rsplit("-", 1)[0] for path in (directory / "smoke/logs").iterdir()}
+    assert len(logs) == len(targets)
+    assert left_behind() == before
+
+
+@pytest.mark.slow
+def test_a_broken_compute_driver_fails_the_smoke_test(project: Path, tmp_path: Path) -> None:
+    before = left_behind()
+    edit(project / "images/nova/etc/nova.conf", "fake.FakeDriver", "fake.NoSuchDriver")
+    done = build(project, tmp_path / "runs")
+    assert done.returncode == 1
+    assert "nova-compute" in done.stderr
+    assert "hint: the logs of every container are in" in done.stderr
+    assert "builder/pipeline.py" not in done.stderr
+    assert left_behind() == before
+
+
+@pytest.mark.slow
+def test_a_broken_default_domain_fails_the_smoke_test(project: Path, tmp_path: Path) -> None:
+    before = left_behind()
+    edit(
+        project / "images/keystone/etc/keystone.conf",
+        "default_domain_id = default",
+        "default_domain_id = elsewhere",
+    )
+    done = build(project, tmp_path / "runs")
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert "builder/pipeline.py" not in done.stderr
+    assert left_behind() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_smoke_test_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    before = left_behind()
+    log = tmp_path / "stderr"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [
+                *(BUILDER, "--project", ROOT, "build", "--release", "zed"),
+                *("--namespace", NAMESPACE, "--runs", tmp_path / "runs"),
+            ],
+            stderr=stream,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    try:
+        limit = time.monotonic() + 900
+        while len(left_behind()) < len(before) + 5:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < limit
+            time.sleep(0.5)
+        # As a terminal does: ^C goes to the whole group, a supervisor's TERM to the process.
+        if number is signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        assert process.wait(timeout=120) == 130
+    finally:
+        process.kill()
+    assert "interrupted" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert left_behind() == before
+
+
+def test_a_failing_target_is_named_with_its_step_and_log(project: Path, tmp_path: Path) -> None:
+    edit(
+        project / "images/keystone/Dockerfile.j2",
+        "COPY etc/ /etc/keystone/",
+        "COPY etc/ /etc/keystone/\nRUN echo before the end && false",
+    )
+    done = build(project, tmp_path / "runs")
+    assert done.returncode == 1
+    assert "target keystone failed at: " in done.stderr
+    assert "RUN echo before the end && false" in done.stderr
+    assert "before the end" in done.stderr
+    log = Path(done.stderr.rsplit("the whole log is ", 1)[1].strip())
+    assert "before the end" in log.read_text(encoding="utf-8")
+
+
+def test_without_an_engine_nothing_is_started(tmp_path: Path) -> None:
+    done = build(ROOT, tmp_path, DOCKER_HOST=f"unix://{tmp_path}/none.sock")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "no Docker Engine answers" in done.stderr
+    assert "hint: " in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_registry_nothing_is_built(tmp_path: Path) -> None:
+    done = build(ROOT, tmp_path, "--push", "--registry", "127.0.0.1:9")
+    assert done.returncode == 3
+    assert "no registry answers at 127.0.0.1:9" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,89 @@
+"""What is in the images, and what must not be."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.integration import clouds
+from tests.integration.clouds import IMAGES, OPENSTACK_IMAGES, docker
+
+pytestmark = pytest.mark.usefixtures("images")
+
+FORBIDDEN = re.compile(
+    r"""
+    ^/etc/ssl/certs/.+ | ^/usr/local/share/ca-certificates/.+ | ^/run/secrets/.*
+    | ^/(root|var/lib/\w+)/\.cache(/.*)? | ^/wheels(/.*)? | .*\.whl$
+    | ^/var/cache/apt/.+\.(deb|bin)$ | ^/var/lib/apt/lists/.*(InRelease|Release|Packages).*
+    | ^/usr/(local/)?bin/(gcc|cc|g\+\+|clang|ld|make|pip3?|uv|git|curl|wget)(-[\d.]+)?$
+    | ^/opt/openstack/bin/(pip|uv|tox|pytest)
+    | .*/(fernet|credential)-keys/.+ | .*\.erlang\.cookie$ | .*/id_(rsa|ed25519)$
+    """,
+    re.VERBOSE,
+)
+# Default passwords are documented and in no layer: only the user's environment has others.
+SECRET = re.compile(
+    r"(?i)(password|secret|token|_pass)\w*=\S|BEGIN [A-Z ]*PRIVATE KEY|https?://\S+:\S+@"
+)
+LABELS = {
+    "org.opencontainers.image.version": "2022.2",
+    "org.opencontainers.image.licenses": "Apache-2.0",
+    "org.openstack.release": "zed",
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_nothing_of_the_build_is_left(name: str) -> None:
+    find = ("find", "/", "-xdev", "-not", "-type", "d")
+    shown = docker("run", "--rm", "--user=0", "--entrypoint=", clouds.image(name), *find)
+    paths = shown.splitlines()
+    assert len(paths) > 1000
+    assert [path for path in paths if FORBIDDEN.match(path)] == []
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_no_secret_is_in_its_history_or_settings(name: str) -> None:
+    history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", clouds.image(name))
+    config = docker("image", "inspect", "-f", "{{json .Config}}", clouds.image(name))
+    assert len(history.splitlines()) > 3
+    assert SECRET.search(history) is None
+    assert SECRET.search("\n".join(json.loads(config).get("Env", []))) is None
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_labels_say_what_it_is(name: str) -> None:
+    inspected = docker("image", "inspect", "-f", "{{json .Config.Labels}}", clouds.image(name))
+    labels = json.loads(inspected)
+    assert labels.items() >= LABELS.items()
+    prefix = "org.opencontainers.image."
+    assert len(labels[f"{prefix}title"]) > 10
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", labels[f"{prefix}created"])
+    assert re.fullmatch(r"[0-9a-f]{40}", labels[f"{prefix}revision"])
+    assert labels[f"{prefix}source"].startswith("https://")
+    assert labels[f"{prefix}base.name"] == "debian:bookworm"
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", labels[f"{prefix}base.digest"])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_it_runs_as_its_own_user_under_tini(name: str) -> None:
+    script = "cat /proc/1/comm; id -u"
+    shown = docker("run", "--rm", "--cap-drop=ALL", clouds.image(name), "bash", "-c", script)
+    init, uid = shown.split()
+    assert init == "tini"
+    assert int(uid) > 40000
+
+
+@pytest.mark.parametrize("name", OPENSTACK_IMAGES)
+def test_the_lock_is_in_it_and_is_what_is_installed(name: str, versions: dict[str, str]) -> None:
+    script = (
+        "import importlib.metadata as m, re\n"
+        "for d in m.distributions():\n"
+        "    print(re.sub('[-_.]+', '-', d.metadata['Name']).lower(), d.version)"
+    )
+    shown = docker("run", "--rm", clouds.image(name), "python", "-c", script)
+    installed = dict(line.split() for line in shown.splitlines())
+    installed.pop("openstack-fakenet", None)  # ours
+    assert len(installed) > 80
+    assert {key: versions.get(key) for key in installed} == installed

@@ -1,0 +1,134 @@
+"""Reading locks, and noticing the ones that versions.yaml has left behind."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from builder import lock
+from builder.config import load_catalogue
+from builder.errors import LockError
+from builder.model import Catalogue
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "hint: run: builder lock --release zed"
+
+
+def spoil(project: Path, old: str, new: str) -> None:
+    path = project / "versions.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def locked(project: Path) -> None:
+    """Make the lock of ``project`` one of its present inputs."""
+    inputs = lock._inputs(load_catalogue(project), "zed")
+    path = project / "locks/zed.txt"
+    path.write_text(path.read_text().replace("none", inputs))
+
+
+def failure(root: Path) -> str:
+    with pytest.raises(LockError) as caught:
+        lock.read_lock(load_catalogue(root), "zed")
+    assert caught.value.exit_code == 2
+    return str(caught.value).replace(f"{root}/", "")
+
+
+def test_the_lock_of_this_repository_is_of_its_versions(catalogue: Catalogue) -> None:
+    versions = lock.locked_versions(lock.read_lock(catalogue, "zed"))
+    assert versions.items() >= catalogue.releases["zed"].services.items()
+    installed = {name for recipe in catalogue.recipes.values() for name in recipe.packages}
+    assert versions.keys() >= installed
+
+
+def test_every_package_of_the_lock_has_a_hash(catalogue: Catalogue) -> None:
+    text = lock.read_lock(catalogue, "zed")
+    pins = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(pins) == len(lock.locked_versions(text)) > 100
+    assert [pin for pin in pins if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", pin)] == []
+
+
+def test_versions_by_canonical_name(project: Path) -> None:
+    versions = lock.locked_versions((project / "locks/zed.txt").read_text())
+    assert versions == {"keystone": "22.0.2", "nova": "26.3.0", "oslo-db": "12.1.0"}
+
+
+def test_no_lock(project: Path) -> None:
+    (project / "locks/zed.txt").unlink()
+    assert failure(project) == f"locks/zed.txt: there is no lock for zed\n{COMMAND}"
+
+
+def test_a_lock_without_inputs(project: Path) -> None:
+    (project / "locks/zed.txt").write_text("keystone==22.0.2\n")
+    assert failure(project).endswith(f"does not match versions.yaml any more\n{COMMAND}")
+
+
+def test_a_lock_that_is_not_text(project: Path) -> None:
+    (project / "locks/zed.txt").write_bytes(b"\xff")
+    assert re.fullmatch(rf"locks/zed.txt: cannot be read: .*\n{COMMAND}", failure(project))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("nova: 26.3.0", "nova: 26.3.1"),
+        ("      nova: 26.3.0\n", ""),
+        (">=1.4,<2", ">=1.4,<3"),
+        ("bookworm", "trixie"),
+    ],
+)
+def test_a_lock_older_than_versions_yaml(project: Path, old: str, new: str) -> None:
+    locked(project)
+    assert lock.read_lock(load_catalogue(project), "zed")
+    spoil(project, old, new)
+    assert failure(project) == (
+        f"locks/zed.txt:1: the lock does not match versions.yaml any more\n{COMMAND}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("code_name: Zed", "code_name: Zeddy"),
+        ("2024-05-02", "2024-05-03"),
+        ("yappi 1.3.6 has no wheel", "yappi 1.3.6 still has no wheel"),
+    ],
+)
+def test_what_no_package_depends_on_keeps_the_lock(project: Path, old: str, new: str) -> None:
+    locked(project)
+    spoil(project, old, new)
+    assert "nova==26.3.0" in lock.read_lock(load_catalogue(project), "zed")
+
+
+def test_roots_are_exact_where_versions_yaml_is(catalogue: Catalogue) -> None:
+    roots = lock._roots(catalogue, catalogue.releases["zed"])
+    assert "nova==26.3.0" in roots
+    assert "python-openstackclient" in roots
+    assert roots == sorted(set(roots))
+
+
+def test_what_versions_yaml_decides_is_no_constraint(project: Path) -> None:
+    release = load_catalogue(project).releases["zed"]
+    constraints = "# upper\nYappi===1.3.6\nnova===26.0.0 # x\noslo.db===12.1.0\nsix===1.16;x\n\n"
+    assert lock._without(constraints, release) == ("# upper\noslo.db===12.1.0\nsix===1.16;x\n\n")
+
+
+def test_constraints_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "upper.txt"
+    path.write_text("six===1.16.0\n", encoding="utf-8")
+    assert lock.read_constraints(str(path)) == "six===1.16.0\n"
+
+
+@pytest.mark.parametrize("source", ["missing.txt", ".", "http://", "https://[", "http://a:b/"])
+def test_constraints_that_cannot_be_read(source: str) -> None:
+    with pytest.raises(LockError) as caught:
+        lock.read_constraints(source)
+    assert str(caught.value).startswith(f"cannot read the constraints {source}: ")
+    assert str(caught.value).endswith("\nhint: name a file or URL with --constraints")
+
+
+def test_constraints_that_are_not_text(tmp_path: Path) -> None:
+    (tmp_path / "upper.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(LockError, match="cannot read the constraints"):
+        lock.read_constraints(str(tmp_path / "upper.txt"))
