@@ -179,8 +179,8 @@ class Cloud:
         """The walkthrough's two commands, for a server of another name, in a container."""
         create, show = commands("docker exec node1 openstack server")
         self.openstack(name, *[server if word == "first" else word for word in create[4:]])
-        shown = self.openstack(name, "server", "show", server, "-f", "value", "-c", "status")
-        assert shown == "ACTIVE", shown
+        shown = self.json(name, "server", "show", server)
+        assert shown["status"] == "ACTIVE", f"{shown.get('fault')}\n{self.tails()}"
         assert show[4:6] == ["server", "show"]
 
     def remove(self) -> None:
