@@ -28,7 +28,7 @@ integration: setup ## Run the integration tests, on the real engine
 requirements: ## Lock the Python dependencies again (everything to its newest: FLAGS=--upgrade)
 	.venv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet $(FLAGS) --output-file requirements/dev.txt
-	cd images/wheels && ../../.venv/bin/uv pip compile toolchain.in --python-version 3.11 \
+	cd images/compilers && ../../.venv/bin/uv pip compile toolchain.in --python-version 3.11 \
 		--generate-hashes --no-header --quiet $(FLAGS) --output-file toolchain.txt
 
 clean: ## Remove what builds and tests leave in the checkout

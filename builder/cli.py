@@ -32,8 +32,13 @@ def _reference(_: click.Context, __: click.Parameter, value: str | None) -> str 
 
 
 release_option = click.option(
-    "--release", "releases", multiple=True, required=True, metavar="NAME",
-    help="OpenStack release, such as zed; repeatable.",
+    "--release", "releases", multiple=True, metavar="NAME",
+    help="OpenStack release, such as zed, or a pattern such as '2025.*'; repeatable.",
+)  # fmt: skip
+all_option = click.option("--all", "all_releases", is_flag=True, help="Every release.")
+image_option = click.option(
+    "--image", "images", multiple=True, metavar="NAME",
+    help="Only this image, or a pattern, and the images that it needs; repeatable.",
 )  # fmt: skip
 registry_option = click.option(
     "--registry", default="127.0.0.1:5001", show_default=True, metavar="HOST[:PORT]",
@@ -75,6 +80,7 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 
 @cli.command(short_help="Build, test and push the images of a release.")
 @release_option
+@all_option
 @registry_option
 @namespace_option
 @base_option
@@ -113,6 +119,7 @@ def build(
 
 @cli.command(short_help="Write a release's Dockerfiles and bake file.")
 @release_option
+@all_option
 @registry_option
 @namespace_option
 @base_option
@@ -146,26 +153,48 @@ def compose(project: Path | None, /, computes: int | None, pin: bool, **given: A
     click.echo(text, nl=False)
 
 
-@cli.command(short_help="Resolve a release's lock.")
+@cli.command(short_help="Resolve the locks of releases.")
 @release_option
+@all_option
 @click.option(
     "--constraints", metavar="FILE|URL",
     help="Upper constraints [default: those that OpenStack publishes for the release].",
 )  # fmt: skip
+@click.option(
+    "--upgrade", multiple=True, metavar="PACKAGE",
+    help="Do not keep the version that the lock has of this package; repeatable.",
+)  # fmt: skip
+@click.option("--check", is_flag=True, help="Only check that each lock matches versions.yaml.")
 @click.pass_obj
-def lock(project: Path | None, /, constraints: str | None, **given: Any) -> None:
+def lock(
+    project: Path | None,
+    /,
+    constraints: str | None,
+    upgrade: tuple[str, ...],
+    check: bool,
+    **given: Any,
+) -> None:
     """Resolve locks/NAME.txt from versions.yaml under the upper constraints."""
     from builder import pipeline
 
-    for path in pipeline.lock_release(_options(project, **given), constraints):
+    options = _options(project, **given)
+    if check:
+        pipeline.check_locks(options)
+        return
+    for path in pipeline.lock_releases(options, constraints, upgrade):
         click.echo(path)
 
 
-def _options(project: Path | None, **given: Any) -> Options:
+def _options(
+    project: Path | None, releases: tuple[str, ...], all_releases: bool = False, **given: Any
+) -> Options:
     from builder.config import project_root
     from builder.pipeline import Options
 
-    return Options(root=project_root(project, Path.cwd()), **given)
+    if all_releases == bool(releases):
+        raise click.UsageError("give --release NAME, or --all")
+    root = project_root(project, Path.cwd())
+    return Options(root=root, releases=("*",) if all_releases else releases, **given)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Locks: every Python package of a release with its hashes, resolved once by uv.
 
 A build installs from ``locks/<release>.txt`` and from nothing else. The first lines of a lock
-name the inputs that it was resolved from, so a lock that versions.yaml has left behind is known.
+name the inputs that it was resolved from, so a lock that versions.yaml has left behind is known,
+and the digest of the rest.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +24,18 @@ from builder import process
 from builder.errors import LockError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from builder.model import Catalogue, Release
 
-CONSTRAINTS_URL = "https://releases.openstack.org/constraints/upper/{release}"
+_CONSTRAINTS_URL = "https://releases.openstack.org/constraints/upper/{release}"
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)", re.MULTILINE)
-_INPUTS = re.compile(r"^# inputs: (\S+)$", re.MULTILINE)
+_COMPILE = (
+    *("pip", "compile", "packages.in", "--output-file", "lock.txt", "--quiet"),
+    *("--generate-hashes", "--no-header", "--no-emit-index-url"),
+    *("--constraints", "constraints.txt", "--overrides", "overrides.txt"),
+)
+_HEADER = re.compile(r"# Made by .*\n# inputs: (?P<inputs>\S+)\n# content: (?P<content>\S+)\n")
 
 
 def lock_path(catalogue: Catalogue, release: str) -> Path:
@@ -44,9 +53,11 @@ def read_lock(catalogue: Catalogue, release: str) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{path}: cannot be read: {error}", hint=hint) from error
-    found = _INPUTS.search(text)
-    if not found or found.group(1) != _inputs(catalogue, release):
+    found = _HEADER.match(text)
+    if not found or found["inputs"] != _inputs(catalogue, release):
         raise LockError(f"{path}:1: the lock does not match versions.yaml any more", hint=hint)
+    if found["content"] != _sha256(text[found.end() :]):
+        raise LockError(f"{path}: the lock was changed by hand", hint=hint)
     return text
 
 
@@ -57,47 +68,60 @@ def locked_versions(text: str) -> dict[str, str]:
     }
 
 
-def resolve(catalogue: Catalogue, release: str, constraints: str) -> str:
+def resolve(
+    catalogue: Catalogue, release: str, constraints: str, *, upgrade: Collection[str] = ()
+) -> str:
     """The text of a new lock for ``release`` under the upper ``constraints`` (their text).
 
+    Versions of the lock that is there are kept where they may be, but for those of ``upgrade``.
     Raises ``LockError`` when uv finds no solution.
     """
     settings = catalogue.releases[release]
     overrides = [f"{name}{over.version}" for name, over in settings.overrides.items()]
+    old = lock_path(catalogue, release)
     with tempfile.TemporaryDirectory(prefix="builder-lock-") as directory:
         here = Path(directory)
         (here / "packages.in").write_text("\n".join(_roots(catalogue, settings)) + "\n")
         (here / "constraints.txt").write_text(_without(constraints, settings))
         (here / "overrides.txt").write_text("\n".join(overrides) + "\n")
+        if old.is_file():
+            shutil.copy(old, here / "lock.txt")
         done = process.run(
-            [
-                *(
-                    find_uv_bin(),
-                    "pip",
-                    "compile",
-                    "packages.in",
-                    "--generate-hashes",
-                    "--no-header",
-                ),
-                *("--constraints", "constraints.txt", "--overrides", "overrides.txt"),
-                *("--python-version", settings.suite.python, "--no-emit-index-url", "--quiet"),
-            ],
+            [find_uv_bin(), *_COMPILE, *_choices(settings, upgrade)],
             directory=here,
             needed_for="resolving a lock",
             hint="run scripts/setup",
         )
-    if done.returncode != 0:
-        raise LockError(
-            f"no lock for {release}: {done.stderr.strip()}",
-            hint="add an override with its reason to versions.yaml, or name other --constraints",
-        )
-    return f"{_header(catalogue, release)}{done.stdout}"
+        if done.returncode != 0:
+            raise LockError(
+                f"no lock for {release}: {done.stderr.strip()}",
+                hint="add an override with its reason to versions.yaml, or name other "
+                "--constraints",
+            )
+        body = (here / "lock.txt").read_text(encoding="utf-8")
+    return f"{_header(catalogue, release, body)}{body}"
 
 
-def read_constraints(source: str) -> str:
+def _choices(settings: Release, upgrade: Collection[str]) -> list[str]:
+    chosen = [f"--upgrade-package={name}" for name in upgrade]
+    if settings.newest_package:
+        chosen.append(f"--exclude-newer={settings.newest_package.isoformat()}")
+    return [*chosen, "--python-version", settings.suite.python]
+
+
+def constraints_url(catalogue: Catalogue, release: str) -> str | None:
+    """Where OpenStack publishes its upper constraints; None when a date bounds the release."""
+    if catalogue.releases[release].newest_package:
+        return None
+    return _CONSTRAINTS_URL.format(release=release)
+
+
+def read_constraints(source: str | None) -> str:
     """The text of upper constraints from a file or an http(s) URL; raises ``LockError``."""
     hint = "name a file or URL with --constraints"
     try:
+        if source is None:
+            return ""
         if source.startswith(("http://", "https://")):
             answer = requests.get(source, timeout=30)
             answer.raise_for_status()
@@ -107,21 +131,28 @@ def read_constraints(source: str) -> str:
         raise LockError(f"cannot read the constraints {source}: {error}", hint=hint) from error
 
 
-def _header(catalogue: Catalogue, release: str) -> str:
+def _header(catalogue: Catalogue, release: str, body: str) -> str:
     return (
         f"# Made by `builder lock --release {release}`; changes belong into versions.yaml.\n"
         f"# inputs: {_inputs(catalogue, release)}\n"
+        f"# content: {_sha256(body)}\n"
     )
 
 
 def _inputs(catalogue: Catalogue, release: str) -> str:
     settings = catalogue.releases[release]
-    inputs = {
+    inputs: dict[str, object] = {
         "packages": _roots(catalogue, settings),
         "overrides": {name: over.version for name, over in sorted(settings.overrides.items())},
         "python": settings.suite.python,
     }
-    return f"sha256:{hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()}"
+    if settings.newest_package:
+        inputs["newest_package"] = settings.newest_package.isoformat()
+    return _sha256(json.dumps(inputs, sort_keys=True))
+
+
+def _sha256(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _roots(catalogue: Catalogue, settings: Release) -> list[str]:

@@ -79,6 +79,7 @@ def _specifier(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 DottedName = Annotated[str, AfterValidator(_dotted_name)]
 Package = Annotated[str, AfterValidator(_package)]
+Date = Annotated[dt.date, BeforeValidator(_date)]
 
 
 class Frozen(BaseModel):
@@ -117,28 +118,47 @@ class Suite(StrEnum):
         return {"bookworm": "3.11", "trixie": "3.13"}[self.value]
 
 
+def _epoch(date: dt.date) -> int:
+    return (date - dt.date(1970, 1, 1)).days * 86400
+
+
 class Release(Frozen):
     """One OpenStack release; ``services`` maps PyPI names to exact versions."""
 
     version_id: Annotated[str, AfterValidator(_version_id)]
     code_name: str
     status: Status
+    since: Date = Field(description="Date from which upstream gives it this status")
     suite: Suite = Field(description="Debian suite that the images are bootstrapped from")
-    date: Annotated[dt.date, BeforeValidator(_date)] = Field(
-        description="Date of the newest input: SOURCE_DATE_EPOCH of the images"
-    )
+    date: Date = Field(description="Date of the newest input: SOURCE_DATE_EPOCH of the images")
     services: dict[Package, Annotated[str, AfterValidator(_version)]] = Field(min_length=1)
     overrides: dict[Package, Override] = Field(default_factory=dict)
+    newest_package: Date | None = Field(
+        default=None,
+        description="Without final upper constraints: no package newer than this date",
+    )
 
     @property
     def epoch(self) -> int:
         """``date`` at midnight UTC in seconds since 1970."""
-        return (self.date - dt.date(1970, 1, 1)).days * 86400
+        return _epoch(self.date)
+
+
+class SuiteSettings(Frozen):
+    """What the images of a Debian suite share."""
+
+    date: Date = Field(description="SOURCE_DATE_EPOCH of the images that every release shares")
+
+    @property
+    def epoch(self) -> int:
+        """``date`` at midnight UTC in seconds since 1970."""
+        return _epoch(self.date)
 
 
 class Matrix(Frozen):
     """versions.yaml."""
 
+    suites: dict[Suite, SuiteSettings] = Field(min_length=1)
     releases: dict[DottedName, Release] = Field(min_length=1)
 
 
@@ -167,6 +187,11 @@ class RecipeSettings(Frozen):
     """images/<name>/image.yaml."""
 
     summary: str
+    shared: bool = Field(
+        default=False,
+        strict=True,
+        description="The same for every release of a suite: its templates see the suite only",
+    )
     packages: tuple[Package, ...] = Field(default=(), description="PyPI packages that it installs")
     targets: dict[Name, Target] = Field(
         default_factory=dict, description="Images to publish; none for a stage of the build only"
@@ -184,6 +209,7 @@ class Catalogue(Frozen):
     """Everything that a plan is made from."""
 
     root: Path
+    suites: dict[Suite, SuiteSettings]
     releases: dict[DottedName, Release]
     recipes: dict[Name, Recipe]
 

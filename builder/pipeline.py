@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from builder import lock, registry
 from builder.build import build as build_set
 from builder.compose import compose_file
-from builder.config import load_catalogue, select_releases
+from builder.config import load_catalogue, select_releases, select_targets
 from builder.engine import Engine, EngineError
 from builder.errors import UsageError
 from builder.model import Status
@@ -31,7 +31,7 @@ from builder.rootfs import bootstrap, cache_directory
 from builder.smoke import SmokeResult, smoke
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from builder.build import BuiltSet
     from builder.model import Catalogue
@@ -46,10 +46,11 @@ SOURCE = "https://github.com/builder/builder"
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """What the command line asks for; ``releases`` and ``images`` are patterns, none is all."""
 
     root: Path
     releases: tuple[str, ...]
+    images: tuple[str, ...] = ()
     registry: str = DEFAULT_REGISTRY
     namespace: str = DEFAULT_NAMESPACE
     base_image: str | None = None
@@ -109,7 +110,8 @@ def _build_release(
     if release.status is Status.END_OF_LIFE:
         log.warning("%s is end-of-life upstream: it gets no fixes", plan.release)
     with clock.step("rootfs"):
-        rootfs = bootstrap(release.suite, release.epoch, cache=cache_directory())
+        epoch = prepared.catalogue.suites[release.suite].epoch
+        rootfs = bootstrap(release.suite, epoch, cache=cache_directory())
     with clock.step("render"):
         rendered = _render(options, prepared, plan, rootfs.digest)
         write(rendered, directory / "rendered")
@@ -176,23 +178,33 @@ def _digest(engine: Engine, image: Image) -> str:
         ) from error
 
 
-def lock_release(options: Options, constraints: str | None) -> Iterator[Path]:
+def lock_releases(
+    options: Options, constraints: str | None, upgrade: Collection[str]
+) -> Iterator[Path]:
     """Resolve and write the lock of each release; yields the paths."""
     catalogue = load_catalogue(options.root)
     for name in select_releases(catalogue, options.releases):
-        source = constraints or lock.CONSTRAINTS_URL.format(release=name)
-        text = lock.resolve(catalogue, name, lock.read_constraints(source))
+        bounds = lock.read_constraints(constraints or lock.constraints_url(catalogue, name))
+        text = lock.resolve(catalogue, name, bounds, upgrade=upgrade)
         path = lock.lock_path(catalogue, name)
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         yield path
 
 
+def check_locks(options: Options) -> None:
+    """Raise ``LockError`` for the first lock that is missing, edited or left behind."""
+    catalogue = load_catalogue(options.root)
+    for name in select_releases(catalogue, options.releases):
+        lock.read_lock(catalogue, name)
+
+
 def _prepare(options: Options) -> _Prepared:
     catalogue = load_catalogue(options.root)
     releases = select_releases(catalogue, options.releases)
+    targets = select_targets(catalogue, options.images or ("*",))
     plans = tuple(
-        make_plan(catalogue, name, registry=options.registry, namespace=options.namespace)
+        make_plan(catalogue, name, targets, registry=options.registry, namespace=options.namespace)
         for name in releases
     )
     return _Prepared(catalogue, plans, {name: lock.read_lock(catalogue, name) for name in releases})

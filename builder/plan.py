@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from builder.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from builder.model import Catalogue
 
 DEFAULT_REGISTRY = "127.0.0.1:5001"
@@ -53,11 +55,12 @@ class Plan:
 def make_plan(
     catalogue: Catalogue,
     release: str,
+    targets: Collection[str] | None = None,
     *,
     registry: str = DEFAULT_REGISTRY,
     namespace: str = DEFAULT_NAMESPACE,
 ) -> Plan:
-    """The plan for one release of the catalogue.
+    """The plan for one release of the catalogue: its whole set, or those ``targets`` of it.
 
     Raises ``UsageError`` when ``registry`` is not ``HOST[:PORT]`` or ``namespace`` cannot be part
     of a repository's name (https://github.com/opencontainers/distribution-spec, "name").
@@ -77,6 +80,7 @@ def make_plan(
         )
         for recipe in catalogue.recipes.values()
         for name, target in recipe.targets.items()
+        if targets is None or name in targets
     )
     return Plan(release=release, registry=registry, namespace=namespace, images=images)
 

@@ -83,14 +83,7 @@ def render(
     versions = locked_versions(lock)
     files: list[RenderedFile] = []
     for recipe in catalogue.recipes.values():
-        variables = {
-            "release": release,
-            "release_name": plan.release,
-            "versions": versions,
-            "image": recipe,
-            "pins": lambda names: " ".join(_pin(name, versions) for name in names),
-        }
-        files.extend(_render_recipe(recipe, variables))
+        files.extend(_render_recipe(recipe, _variables(recipe, plan.release, release, versions)))
     files.extend(_lock_files(lock, versions))
     bake = _bake(catalogue, plan, release, files, provenance)
     if base_image:
@@ -100,6 +93,22 @@ def render(
                 target["contexts"][ROOTFS] = f"docker-image://{base_image}"
     files.append(RenderedFile(PurePosixPath("bake.json"), _json(bake)))
     return Rendered(plan.release, tuple(files), tuple(image.target for image in plan.images))
+
+
+def _variables(
+    recipe: Recipe, name: str, release: Release, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the templates of ``recipe`` may use."""
+    shared = {"suite": release.suite, "image": recipe}
+    if recipe.shared:
+        return shared
+    return {
+        **shared,
+        "release": release,
+        "release_name": name,
+        "versions": versions,
+        "pins": lambda names: " ".join(_pin(name, versions) for name in names),
+    }
 
 
 def write(rendered: Rendered, directory: Path) -> None:
@@ -200,9 +209,11 @@ def _bake(
             },
             "output": ["type=docker"],
         }
-    epoch = str(release.epoch)
-    for target in targets.values():
-        target["args"] = {"SOURCE_DATE_EPOCH": epoch}
+    shared = catalogue.suites[release.suite].epoch
+    for name, target in targets.items():
+        of_suite = name == ROOTFS or catalogue.recipes[owners[name]].shared
+        epoch = shared if of_suite else release.epoch
+        target["args"] = {"SOURCE_DATE_EPOCH": str(epoch)}
         target["attest"] = ["type=provenance,disabled=true"]
     return {
         "variable": {
