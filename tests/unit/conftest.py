@@ -3,6 +3,7 @@
 The contract is not part of the `builder` package: it is copied into the images.
 """
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -53,6 +54,10 @@ releases:
       yappi:
         version: ">=1.4,<2"
         reason: yappi 1.3.6 has no wheel for Python 3.11
+    since: 2024-01-01
+suites:
+  bookworm:
+    date: 2023-06-10
 """
 BASE = """\
 summary: The base of all
@@ -83,7 +88,9 @@ targets:
     replicas: 2
 """
 LOCK = """\
+# Made by hand
 # inputs: none
+# content: sha256:%s
 keystone==22.0.2 \\
     --hash=sha256:00
 nova==26.3.0 \\
@@ -91,6 +98,7 @@ nova==26.3.0 \\
 oslo.db==12.1.0 \\
     --hash=sha256:02
 """
+LOCK %= hashlib.sha256(LOCK[LOCK.index("keystone") :].encode()).hexdigest()
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_a_name_that_cannot_be(run: Run, arguments: list[str], expected: str) ->
     [
         (["build", "--relase", "zed"], "No such option '--relase'. Did you mean '--release'?"),
         (["biuld"], "No such command 'biuld'. Did you mean 'build'?"),
-        (["build"], "Missing option '--release'."),
+        (["build"], "give --release NAME, or --all"),
         (["build", "--release"], "Option '--release' requires an argument."),
         (["build", "--release", "zed", "now"], "Got unexpected extra argument (now)"),
         (["render", "--release", "zed"], "Missing option '--output'."),

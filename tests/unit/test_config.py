@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from builder.config import find_root, load_catalogue, project_root, select_releases
+from builder.config import find_root, load_catalogue, project_root, select_releases, select_targets
 from builder.errors import ConfigError, UsageError
 from builder.model import Catalogue
 
@@ -114,7 +114,7 @@ def test_this_repository_is_valid(catalogue: Catalogue) -> None:
         ),
         (VERSIONS, "releases", "release", "1:1: release: unknown key\nhint: did you mean releases"),
         (NOVA, "ports", "port", "6:5: targets.nova-controller.port: unknown key\nhint: did you me"),
-        (NOVA, "packages", "zzz", "2:1: zzz: unknown key\nhint: known: summary, packages, targets"),
+        (NOVA, "packages", "zzz", "2:1: zzz: unknown key\nhint: known: summary, shared, pack"),
         # what does not fit together
         (
             NOVA, "[keystone]", "[keystoen]",
@@ -165,8 +165,9 @@ def test_a_release_without_services(project: Path) -> None:
 def test_a_value_that_a_merge_brings_has_the_position_of_its_parent(project: Path) -> None:
     path = project / VERSIONS
     text = path.read_text().replace("  zed:\n", "  zed: &zed\n")
-    path.write_text(f"{text}  antelope:\n    <<: *zed\n    version_id: 2023.1\n")
-    assert failure(project).startswith("versions.yaml:17:5: releases.antelope.version_id: expected")
+    antelope = "  antelope:\n    <<: *zed\n    version_id: 2023.1\n"
+    path.write_text(text.replace("suites:\n", f"{antelope}suites:\n"))
+    assert failure(project).startswith("versions.yaml:18:5: releases.antelope.version_id: expected")
 
 
 def test_a_directory_name_that_no_image_can_have(project: Path) -> None:
@@ -219,6 +220,30 @@ def test_an_unknown_release(catalogue: Catalogue) -> None:
 
 def test_a_release_that_is_named_twice_is_built_once(catalogue: Catalogue) -> None:
     assert select_releases(catalogue, ["zed", "zed"]) == ("zed",)
+
+
+def test_releases_by_pattern(catalogue: Catalogue) -> None:
+    assert select_releases(catalogue, ["2025.*", "zed"]) == ("2025.1", "2025.2", "zed")
+    assert select_releases(catalogue, ["*"]) == tuple(catalogue.releases)
+
+
+def test_an_image_brings_what_it_needs_to_run(catalogue: Catalogue) -> None:
+    assert select_targets(catalogue, ["keystone"]) == ("keystone", "mariadb")
+    assert set(select_targets(catalogue, ["nova"])) == set(catalogue.targets)
+    assert set(select_targets(catalogue, ["g*"])) == {"glance", "keystone", "mariadb"}
+
+
+def test_an_unknown_image(catalogue: Catalogue) -> None:
+    with pytest.raises(UsageError) as caught:
+        select_targets(catalogue, ["glanze"])
+    assert str(caught.value).startswith("unknown image: glanze\nhint: did you mean glance? (known")
+
+
+def test_a_suite_without_settings(project: Path) -> None:
+    replace(project / VERSIONS, "    suite: bookworm", "    suite: trixie")
+    assert failure(project) == (
+        "versions.yaml:6:5: releases.zed.suite: suites has no trixie\nhint: known: bookworm"
+    )
 
 
 def test_the_project_is_found_from_below(project: Path) -> None:

@@ -87,6 +87,24 @@ def test_a_lock_older_than_versions_yaml(project: Path, old: str, new: str) -> N
     )
 
 
+def test_a_lock_that_was_changed_by_hand(project: Path) -> None:
+    locked(project)
+    path = project / "locks/zed.txt"
+    path.write_text(path.read_text().replace("nova==26.3.0", "nova==26.3.1"))
+    assert failure(project) == f"locks/zed.txt: the lock was changed by hand\n{COMMAND}"
+
+
+def test_a_date_in_the_place_of_constraints(project: Path) -> None:
+    assert lock.constraints_url(load_catalogue(project), "zed") is not None
+    locked(project)
+    spoil(project, "    since:", "    newest_package: 2024-02-03\n    since:")
+    assert lock.constraints_url(load_catalogue(project), "zed") is None
+    assert "does not match" in failure(project)
+    assert "--exclude-newer=2024-02-03" in lock._choices(
+        load_catalogue(project).releases["zed"], ()
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

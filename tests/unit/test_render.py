@@ -113,7 +113,9 @@ def test_only_images_to_publish_leave_the_build(catalogue: Catalogue, real: Rend
         assert target.get("tags", []) == (
             [f"127.0.0.1:5001/openstack/openstack-{name}:zed"] if published else []
         )
-        assert target["args"] == {"SOURCE_DATE_EPOCH": "1714608000"}
+        shared = name in ("rootfs", "base", "python", "compilers", "mariadb", "rabbitmq")
+        epoch = "1686355200" if shared else "1714608000"
+        assert target["args"] == {"SOURCE_DATE_EPOCH": epoch}
         assert target["attest"] == ["type=provenance,disabled=true"]
 
 
@@ -217,7 +219,7 @@ def test_what_is_not_part_of_a_recipe_is_left_out(project: Path) -> None:
         ("FROM base AS keystone\n{{ 1 | shout }}\n", ":2: No filter named 'shout'."),
         (
             "FROM base AS keystone\n\n{{ relase.suite }}\n",
-            ":3: 'relase' is undefined\nhint: variables: release, release_name, versions, image, ",
+            ":3: 'relase' is undefined\nhint: variables: suite, image, release, release_name, ",
         ),
         ("FROM base AS keystone\n{{ versions.glance }}\n", ":2: 'dict object' has no attribute"),
         ("FROM base AS keystone\n{{ pins(['glance']) }}\n", ":2: the lock has no package glance"),
@@ -264,3 +266,12 @@ def test_provenance_reaches_every_image(catalogue: Catalogue) -> None:
         found[name]["labels"]["org.opencontainers.image.revision"] for name in catalogue.targets
     }
     assert revisions == {"f" * 40}
+
+
+def test_a_shared_template_knows_no_release(project: Path) -> None:
+    settings = project / "images/base/image.yaml"
+    settings.write_text(f"{settings.read_text()}shared: true\n")
+    (project / "images/base/Dockerfile.j2").write_text("FROM rootfs\nRUN {{ suite }}\n")
+    assert "RUN bookworm\n" in texts(small(project))["base/Dockerfile"]
+    (project / "images/base/Dockerfile.j2").write_text("FROM rootfs\nRUN {{ release.suite }}\n")
+    assert failure(project).startswith("images/base/Dockerfile.j2:2: 'release' is undefined")
