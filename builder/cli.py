@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.errors import BuilderError, MachineError
+from builder.errors import BuilderError, MachineError, ReleasesError
 
 if TYPE_CHECKING:
     from builder.pipeline import Options
@@ -81,6 +81,7 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 @cli.command(short_help="Build, test and push the images of a release.")
 @release_option
 @all_option
+@image_option
 @registry_option
 @namespace_option
 @base_option
@@ -108,13 +109,23 @@ def build(
 
     if push and no_smoke:
         raise click.UsageError("--push needs the smoke test: no untested set leaves this machine")
+    if push and given["images"]:
+        raise click.UsageError("--push needs the whole set: leave --image out")
     options = _options(project, **given)
     if print_only:
         click.echo(pipeline.describe(options, output_format), nl=False)
         return
-    text = report.to_json if output_format == "json" else report.to_text
+    results = []
     for result in pipeline.build(options, run_smoke=not no_smoke, push=push):
-        click.echo(text(result), nl=False)
+        results.append(result)
+        if output_format == "text" and not result.error:
+            click.echo(report.to_text(result))
+    if output_format == "json":
+        click.echo(report.to_json(results), nl=False)
+    elif len(results) > 1:
+        click.echo(report.summary(results), nl=False)
+    if failed := [result.release for result in results if result.error]:
+        raise ReleasesError(f"{len(failed)} of {len(results)} releases failed: {', '.join(failed)}")
 
 
 @cli.command(short_help="Write a release's Dockerfiles and bake file.")

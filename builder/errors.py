@@ -77,6 +77,10 @@ class BuildError(BuilderError):
     """A target did not build."""
 
 
+class ReleasesError(BuilderError):
+    """Some releases of a run failed; each said why."""
+
+
 class SmokeError(BuilderError):
     """The set did not start, or a check failed."""
 

@@ -20,7 +20,7 @@ from builder.build import build as build_set
 from builder.compose import compose_file
 from builder.config import load_catalogue, select_releases, select_targets
 from builder.engine import Engine, EngineError
-from builder.errors import UsageError
+from builder.errors import BuilderError, UsageError
 from builder.model import Status
 from builder.plan import DEFAULT_NAMESPACE, DEFAULT_REGISTRY, Plan, make_plan
 from builder.process import revision
@@ -82,7 +82,8 @@ class _Prepared:
 def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseReport]:
     """Build, test and push the releases one after another; yields a report for each.
 
-    Everything that can be wrong with the input or the machine is found before the first build.
+    Everything that can be wrong with the input or the machine is found before the first build. With
+    several releases, the failure of one is in its report and does not stop the others.
     """
     prepared = _prepare(options)
     engine = Engine()
@@ -90,9 +91,19 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
     if push:
         registry.check(options.registry)
     run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    reports = []
     for plan in prepared.plans:
         directory = (run / plan.release).resolve()
-        yield _build_release(options, prepared, plan, engine, directory, run_smoke, push)
+        try:
+            report = _build_release(options, prepared, plan, engine, directory, run_smoke, push)
+        except BuilderError as error:
+            if len(prepared.plans) == 1:
+                raise
+            log.error("error: %s", error)
+            report = ReleaseReport(plan.release, error=str(error))
+        reports.append(report)
+        (run / "report.json").write_text(to_json(reports), encoding="utf-8")
+        yield report
 
 
 def _build_release(
@@ -129,9 +140,7 @@ def _build_release(
     if push:
         with clock.step("push"):
             published = publish(engine, plan, built)
-    report = _report(plan, built, result, published, clock)
-    (directory / "report.json").write_text(to_json(report), encoding="utf-8")
-    return report
+    return _report(plan, built, result, published, clock)
 
 
 def describe(options: Options, output_format: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,15 +29,22 @@ class ReleaseReport:
     """One release of a run; ``seconds`` is the time of each step."""
 
     release: str
-    images: tuple[ImageReport, ...]
-    checks_passed: int | None
-    seconds: Mapping[str, float]
+    images: tuple[ImageReport, ...] = ()
+    checks_passed: int | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
     scan: str = "not scanned"
+    error: str | None = None
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the registry has the whole set."""
+        return bool(self.images) and all(image.pushed for image in self.images)
 
 
-def to_json(report: ReleaseReport) -> str:
-    """The report as JSON, with a version of the format."""
-    return json.dumps({"format": 1, **asdict(report)}, indent=2) + "\n"
+def to_json(reports: Sequence[ReleaseReport]) -> str:
+    """The reports of a run as JSON, with a version of the format."""
+    releases = [asdict(report) for report in reports]
+    return json.dumps({"format": 1, "releases": releases}, indent=2) + "\n"
 
 
 def to_text(report: ReleaseReport) -> str:
@@ -49,9 +56,28 @@ def to_text(report: ReleaseReport) -> str:
     ]
     table = tabulate(rows, headers=["image", "digest", "size"], disable_numparse=True)
     smoke = "not run" if report.checks_passed is None else f"{report.checks_passed} checks passed"
-    pushed = "yes" if report.images and all(image.pushed for image in report.images) else "no"
+    pushed = "yes" if report.pushed else "no"
     times = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in report.seconds.items())
     return f"{table}\n\nsmoke test: {smoke}\nscan: {report.scan}\npushed: {pushed}\ntime: {times}\n"
+
+
+def summary(reports: Sequence[ReleaseReport]) -> str:
+    """One line for each release of a run."""
+    from tabulate import tabulate
+
+    rows = [
+        [
+            report.release,
+            "failed" if report.error else "ok",
+            len(report.images),
+            "-" if report.checks_passed is None else report.checks_passed,
+            "yes" if report.pushed else "no",
+            f"{sum(report.seconds.values()):.0f} s",
+        ]
+        for report in reports
+    ]
+    headers = ["release", "result", "images", "checks", "pushed", "time"]
+    return tabulate(rows, headers=headers, disable_numparse=True) + "\n"
 
 
 def describe_plan(catalogue: Catalogue, plans: Sequence[Plan], output_format: str) -> str:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 POLL = 0.25
 OPENSTACK = ("keystone", "glance", "placement", "neutron", "nova-controller", "nova-compute")
+ENDPOINTS = {
+    "image": ("glance", 9292, ""),
+    "compute": ("nova-controller", 8774, "/v2.1"),
+    "network": ("neutron", 9696, "/v2.0"),
+    "placement": ("placement", 8778, ""),
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,11 @@ class Cloud:
     def connect(self, user: str, password: str, project: str) -> Connection:
         """A connection from outside of the set."""
         keystone = f"{self.url('keystone', 5000)}/v3"
+        endpoints: dict[str, Any] = {
+            f"{kind}_endpoint_override": f"{self.url(service, port)}{path}"
+            for kind, (service, port, path) in ENDPOINTS.items()
+            if self.names(service)
+        }
         return openstack.connection.Connection(
             auth={
                 "auth_url": keystone,
@@ -52,10 +63,7 @@ class Cloud:
             },
             region_name="RegionOne",
             identity_endpoint_override=keystone,
-            image_endpoint_override=self.url("glance", 9292),
-            compute_endpoint_override=f"{self.url('nova-controller', 8774)}/v2.1",
-            network_endpoint_override=f"{self.url('neutron', 9696)}/v2.0",
-            placement_endpoint_override=self.url("placement", 8778),
+            **endpoints,
         )
 
 

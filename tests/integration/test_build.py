@@ -79,7 +79,7 @@ def test_a_run_ends_with_the_tested_set_in_the_registry(tmp_path: Path) -> None:
     before = left_behind()
     done = build(ROOT, tmp_path, "--push", "--format", "json")
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    (report,) = json.loads(done.stdout)["releases"]
     targets = {image["target"] for image in report["images"]}
     assert {"mariadb", "rabbitmq", "keystone", "glance", "placement", "neutron"} < targets
     assert {"nova-controller", "nova-compute"} < targets

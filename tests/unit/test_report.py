@@ -6,7 +6,7 @@ import pytest
 
 from builder.model import Catalogue
 from builder.plan import make_plan
-from builder.report import ImageReport, ReleaseReport, describe_plan, to_json, to_text
+from builder.report import ImageReport, ReleaseReport, describe_plan, summary, to_json, to_text
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
@@ -41,28 +41,43 @@ def test_pushed_means_all_of_them(pushed: tuple[bool, ...], said: str) -> None:
 
 def test_no_smoke_test() -> None:
     assert "\nsmoke test: not run\n" in to_text(report(False, checks=None))
-    assert json.loads(to_json(report(False, checks=None)))["checks_passed"] is None
+    assert json.loads(to_json([report(False, checks=None)]))["releases"][0]["checks_passed"] is None
 
 
 def test_json() -> None:
-    text = to_json(report(True))
+    text = to_json([report(True)])
     assert text.endswith("}\n")
     assert json.loads(text) == {
         "format": 1,
-        "release": "zed",
-        "images": [
+        "releases": [
             {
-                "target": "t0",
-                "reference": "localhost/openstack/t0:zed",
-                "digest": DIGEST,
-                "size": 123_456_789,
-                "pushed": True,
+                "release": "zed",
+                "images": [
+                    {
+                        "target": "t0",
+                        "reference": "localhost/openstack/t0:zed",
+                        "digest": DIGEST,
+                        "size": 123_456_789,
+                        "pushed": True,
+                    }
+                ],
+                "checks_passed": 42,
+                "seconds": {"build": 91.26, "smoke": 0.4},
+                "scan": "not scanned",
+                "error": None,
             }
         ],
-        "checks_passed": 42,
-        "seconds": {"build": 91.26, "smoke": 0.4},
-        "scan": "not scanned",
     }
+
+
+def test_a_summary_of_several_releases() -> None:
+    failed = ReleaseReport("2023.1", error="the set did not start")
+    header, _, *lines = summary([report(True), failed]).splitlines()
+    assert header.split() == ["release", "result", "images", "checks", "pushed", "time"]
+    assert [line.split() for line in lines] == [
+        ["zed", "ok", "1", "42", "yes", "92", "s"],
+        ["2023.1", "failed", "0", "-", "no", "0", "s"],
+    ]
 
 
 def test_the_plan_as_text(catalogue: Catalogue) -> None:

@@ -21,6 +21,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stack", type=Path, required=True, help="JSON file of the running set")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about services that a smaller set does not have."""
+    stack = json.loads(config.getoption("--stack").read_text(encoding="utf-8"))
+    services = {container["service"] for container in stack["containers"]}
+    items[:] = [item for item in items if _needs(item) <= services]
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    needs = {name for mark in item.iter_markers("needs") for name in mark.args}
+    parameters = getattr(item, "callspec", None)
+    if parameters and "service" in parameters.params:
+        needs.add(parameters.params["service"])
+    return needs
+
+
 @pytest.fixture(scope="session")
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     stack = json.loads(request.config.getoption("--stack").read_text(encoding="utf-8"))

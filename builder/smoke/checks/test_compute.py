@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from builder.smoke.cloud import Cloud
 
 
+pytestmark = pytest.mark.needs("nova-compute")
+
+
 @pytest.fixture(scope="module")
 def server(demo: Connection, image: str, flavors: tuple[str, str]) -> Server:
     found = demo.compute.create_server(

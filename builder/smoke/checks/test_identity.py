@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
     from builder.smoke.cloud import Cloud
 
-SERVICES = {"identity", "image", "placement", "compute", "network"}
+SERVICES = {
+    "keystone": "identity",
+    "glance": "image",
+    "placement": "placement",
+    "nova-controller": "compute",
+    "neutron": "network",
+}
 INTERFACES = {"admin", "internal", "public"}
 USERS = [("admin", "ADMIN_PASS"), ("demo", "DEMO_PASS")]
 
@@ -35,10 +41,11 @@ def test_a_token_is_issued_without_a_domain(cloud: Cloud, user: str, password: s
     assert len(token.strip()) > 100
 
 
-def test_the_catalog_is_complete_on_three_interfaces(admin: Connection) -> None:
+def test_the_catalog_is_complete_on_three_interfaces(admin: Connection, cloud: Cloud) -> None:
+    services = [kind for name, kind in SERVICES.items() if cloud.names(name)]
     answer = admin.identity.get("/auth/catalog").json()
     found = {
         entry["type"]: {endpoint["interface"] for endpoint in entry["endpoints"]}
         for entry in answer["catalog"]
     }
-    assert found == dict.fromkeys(SERVICES, INTERFACES)
+    assert found == dict.fromkeys(services, INTERFACES)

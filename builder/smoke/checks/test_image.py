@@ -6,8 +6,12 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from openstack.connection import Connection
+
+pytestmark = pytest.mark.needs("glance")
 
 NAME = "Bild für 镜像 ☃"
 

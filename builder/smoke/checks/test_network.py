@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from openstack.network.v2.network import Network
 
 
+pytestmark = pytest.mark.needs("neutron")
+
+
 @pytest.fixture(scope="module")
 def network(admin: Connection) -> Iterator[Network]:
     found = admin.network.create_network(name="smoke-fakenet")

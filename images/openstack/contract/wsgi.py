@@ -73,6 +73,8 @@ def load(service: str) -> Wsgi:
     application: Wsgi = found() if factory else found
     if service == "neutron":
         _configure_mappers()
+    if "jsonschema" in sys.modules:
+        _load_vocabularies()
     return application
 
 
@@ -81,6 +83,13 @@ def _configure_mappers() -> None:
     from sqlalchemy.orm import configure_mappers
 
     configure_mappers()
+
+
+def _load_vocabularies() -> None:
+    """jsonschema before 4.18 reads them at its first use, which two threads must not be at once."""
+    from jsonschema import Draft7Validator
+
+    Draft7Validator({})
 
 
 def with_health(service: str, application: Wsgi) -> Wsgi:
