@@ -99,7 +99,7 @@ def build(
     directory: Path,
     logs: Path,
     *,
-    rootfs: Path,
+    rootfs: Path | None,
     builder: str | None = None,
 ) -> BuiltSet:
     """Build every image of ``plan`` from the rendered ``directory``, logs below ``logs``.
@@ -111,7 +111,7 @@ def build(
     logs.mkdir(parents=True, exist_ok=True)
     variables = {
         "DIR": str(directory),
-        "ROOTFS_DIR": str(rootfs),
+        "ROOTFS_DIR": str(rootfs or directory),
         "CA_BUNDLE": ca_bundle(),
     }
     targets = [image.target for image in plan.images]

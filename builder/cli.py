@@ -14,7 +14,10 @@ import click
 from builder.errors import BuilderError, MachineError, ReleasesError
 
 if TYPE_CHECKING:
-    from builder.pipeline import Options
+    from collections.abc import Iterator
+
+    from builder.prepare import Options
+    from builder.report import ReleaseReport
 
 INTERRUPTED = 130
 
@@ -87,6 +90,7 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 @base_option
 @format_option
 @click.option("--push", is_flag=True, help="Push the set to the registry once it has passed.")
+@click.option("--stale", is_flag=True, help="Only releases whose published images are stale.")
 @click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--no-smoke", is_flag=True, help="Leave the smoke test out; excludes --push.")
 @click.option("--builder", metavar="NAME", help="Build with this buildx builder.")
@@ -99,13 +103,14 @@ def build(
     project: Path | None,
     /,
     push: bool,
+    stale: bool,
     print_only: bool,
     no_smoke: bool,
     output_format: str,
     **given: Any,
 ) -> None:
     """Build every image of a release, test the set, and push it with --push."""
-    from builder import pipeline, report
+    from builder import pipeline
 
     if push and no_smoke:
         raise click.UsageError("--push needs the smoke test: no untested set leaves this machine")
@@ -115,17 +120,83 @@ def build(
     if print_only:
         click.echo(pipeline.describe(options, output_format), nl=False)
         return
-    results = []
-    for result in pipeline.build(options, run_smoke=not no_smoke, push=push):
-        results.append(result)
-        if output_format == "text" and not result.error:
-            click.echo(report.to_text(result))
+    if stale:
+        options = pipeline.only_stale(options)
+    reports = pipeline.build(options, run_smoke=not no_smoke, push=push)
+    _print_reports(reports, output_format)
+    if stale and not options.releases:
+        click.echo("every published image is fresh: nothing to do", err=True)
+
+
+def _print_reports(reports: Iterator[ReleaseReport], output_format: str) -> None:
+    """Print each report as it comes; raises ``ReleasesError`` at the end if a release failed."""
+    from builder import report
+
+    seen = []
+    for each in reports:
+        seen.append(each)
+        if output_format == "text" and not each.error:
+            click.echo(report.to_text(each))
     if output_format == "json":
-        click.echo(report.to_json(results), nl=False)
-    elif len(results) > 1:
-        click.echo(report.summary(results), nl=False)
-    if failed := [result.release for result in results if result.error]:
-        raise ReleasesError(f"{len(failed)} of {len(results)} releases failed: {', '.join(failed)}")
+        click.echo(report.to_json(seen), nl=False)
+    elif len(seen) > 1:
+        click.echo(report.summary(seen), nl=False)
+    if failed := [each.release for each in seen if each.error]:
+        raise ReleasesError(f"{len(failed)} of {len(seen)} releases failed: {', '.join(failed)}")
+
+
+@cli.command(short_help="Show what would be built, or what is stale.")
+@release_option
+@all_option
+@image_option
+@registry_option
+@namespace_option
+@base_option
+@format_option
+@click.option("--stale", is_flag=True, help="Compare with what the registry has, and say why.")
+@click.pass_obj
+def plan(project: Path | None, /, stale: bool, output_format: str, **given: Any) -> None:
+    """Show the images of releases; with --stale whether those in the registry are still fresh."""
+    from builder import freshness, pipeline, report
+
+    options = _options(project, **given)
+    if stale:
+        text = report.freshness_to_json if output_format == "json" else report.freshness_to_text
+        click.echo(text(freshness.survey(options)), nl=False)
+    else:
+        click.echo(pipeline.describe(options, output_format), nl=False)
+
+
+@cli.command(short_help="Print everything that decides an image's content.")
+@click.argument("image")
+@click.option("--release", required=True, metavar="NAME", help="OpenStack release, such as zed.")
+@registry_option
+@namespace_option
+@format_option
+@click.pass_obj
+def why(
+    project: Path | None, /, image: str, release: str, output_format: str, **given: Any
+) -> None:
+    """Print what IMAGE of a release is made of, stage by stage, and why it is stale if it is."""
+    from builder import freshness, report
+
+    options = _options(project, (release,), images=(image,), **given)
+    found = freshness.explain(options, image)
+    text = report.why_to_json if output_format == "json" else report.why_to_text
+    click.echo(text(found), nl=False)
+
+
+@cli.command(short_help="Compare two images.")
+@click.argument("old", metavar="REF", callback=_reference)
+@click.argument("new", metavar="REF", callback=_reference)
+@format_option
+def diff(old: str, new: str, output_format: str) -> None:
+    """Compare two images: packages, labels, layers, size; one that is not here is pulled."""
+    from builder import pipeline, report
+
+    found = pipeline.compare_images(old, new)
+    text = report.diff_to_json if output_format == "json" else report.diff_to_text
+    click.echo(text(found), nl=False)
 
 
 @cli.command(short_help="Write a release's Dockerfiles and bake file.")
@@ -200,7 +271,7 @@ def _options(
     project: Path | None, releases: tuple[str, ...], all_releases: bool = False, **given: Any
 ) -> Options:
     from builder.config import project_root
-    from builder.pipeline import Options
+    from builder.prepare import Options
 
     if all_releases == bool(releases):
         raise click.UsageError("give --release NAME, or --all")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
+from builder.diff import Contents
 from builder.errors import BuilderError, MachineError
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ log = logging.getLogger(__name__)
 
 MINIMUM_ENGINE = Version("23.0")
 _POLL = 1.0
+# Prints nothing in an image without OpenStack.
+_LIST_PYTHON = """
+for each in /opt/openstack/lib/python*/site-packages/*.dist-info/METADATA; do
+    [ ! -f "$each" ] || awk '/^Name:/ { n = $2 } /^Version:/ { v = $2 } /^$/ { exit }
+        END { print tolower(n), v }' "$each"
+done
+"""
 _SETUP_HINT = "run scripts/setup, or start the Docker Engine of this machine"
 
 
@@ -140,6 +148,37 @@ class Engine:
             image = self._docker.image.inspect(reference)
             digests = [digest.split("@")[1] for digest in image.repo_digests or ()]
             return LocalImage(reference, digests[0] if digests else image.id, image.size or 0)
+
+    def contents(self, reference: str) -> Contents:
+        """What is in an image, which is pulled when it is not here; raises ``EngineError``."""
+        with _translated(f"no image {reference}"):
+            if not self._docker.image.exists(reference):
+                self._docker.image.pull(reference, quiet=True)
+            image = self._docker.image.inspect(reference)
+        return Contents(
+            reference=reference,
+            digest=self.image(reference).digest,
+            size=image.size or 0,
+            labels=image.config.labels or {},
+            layers=tuple(image.root_fs.layers or ()),
+            debian=self.debian_packages(reference),
+            python=self.python_packages(reference),
+        )
+
+    def debian_packages(self, reference: str) -> dict[str, str]:
+        """Debian package to version in a local image; raises ``EngineError``."""
+        return self._packages(reference, "dpkg-query", "-W", "-f", "${Package} ${Version}\n")
+
+    def python_packages(self, reference: str) -> dict[str, str]:
+        """Python package to version in a local image; raises ``EngineError``."""
+        return self._packages(reference, "sh", "-c", _LIST_PYTHON)
+
+    def _packages(self, reference: str, program: str, *arguments: str) -> dict[str, str]:
+        with _translated(f"cannot list the packages of {reference}"):
+            listing = self._docker.container.run(
+                reference, arguments, entrypoint=program, networks=["none"], remove=True
+            )
+        return dict(line.split(" ", 1) for line in str(listing).splitlines())
 
     def push(self, reference: str) -> None:
         """Push a local image under its own name; raises ``EngineError``."""

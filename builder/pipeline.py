@@ -6,11 +6,9 @@ import logging
 import secrets
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
@@ -18,44 +16,32 @@ from ruamel.yaml import YAML
 from builder import lock, registry
 from builder.build import build as build_set
 from builder.compose import compose_file
-from builder.config import load_catalogue, select_releases, select_targets
+from builder.config import load_catalogue, select_releases
+from builder.diff import Difference, difference
 from builder.engine import Engine, EngineError
 from builder.errors import BuilderError, UsageError
+from builder.freshness import survey
 from builder.model import Status
-from builder.plan import DEFAULT_NAMESPACE, DEFAULT_REGISTRY, Plan, make_plan
-from builder.process import revision
-from builder.publish import Published, publish
-from builder.render import Provenance, Rendered, render, write
+from builder.prepare import prepare, render_plan
+from builder.publish import Published, publish, publish_record
+from builder.render import write
 from builder.report import ImageReport, ReleaseReport, describe_plan, to_json
 from builder.rootfs import bootstrap, cache_directory
 from builder.smoke import SmokeResult, smoke
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from builder.build import BuiltSet
-    from builder.model import Catalogue
-    from builder.plan import Image
+    from builder.plan import Image, Plan
+    from builder.prepare import Options, Prepared
+    from builder.render import Rendered
 
 log = logging.getLogger(__name__)
 
 # An estimate of a set with its build cache, and room to work; bench/disk shows the real one.
 DISK_FOR_A_SET = 8_000_000_000
-SOURCE = "https://github.com/builder/builder"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line asks for; ``releases`` and ``images`` are patterns, none is all."""
-
-    root: Path
-    releases: tuple[str, ...]
-    images: tuple[str, ...] = ()
-    registry: str = DEFAULT_REGISTRY
-    namespace: str = DEFAULT_NAMESPACE
-    base_image: str | None = None
-    builder: str | None = None
-    runs: Path = Path("runs")
 
 
 @dataclass
@@ -72,20 +58,13 @@ class _Clock:
             self.seconds[name] = round(time.monotonic() - start, 1)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    catalogue: Catalogue
-    plans: tuple[Plan, ...]
-    locks: dict[str, str]
-
-
 def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseReport]:
     """Build, test and push the releases one after another; yields a report for each.
 
     Everything that can be wrong with the input or the machine is found before the first build. With
     several releases, the failure of one is in its report and does not stop the others.
     """
-    prepared = _prepare(options)
+    prepared = prepare(options)
     engine = Engine()
     engine.check(disk=DISK_FOR_A_SET)
     if push:
@@ -108,7 +87,7 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
 
 def _build_release(
     options: Options,
-    prepared: _Prepared,
+    prepared: Prepared,
     plan: Plan,
     engine: Engine,
     directory: Path,
@@ -120,16 +99,18 @@ def _build_release(
     log.info("%s: everything of this run is kept in %s", plan.release, directory)
     if release.status is Status.END_OF_LIFE:
         log.warning("%s is end-of-life upstream: it gets no fixes", plan.release)
-    with clock.step("rootfs"):
-        epoch = prepared.catalogue.suites[release.suite].epoch
-        rootfs = bootstrap(release.suite, epoch, cache=cache_directory())
+    rootfs = None
+    if not options.base_image:
+        with clock.step("rootfs"):
+            epoch = prepared.catalogue.suites[release.suite].epoch
+            rootfs = bootstrap(release.suite, epoch, cache=cache_directory())
     with clock.step("render"):
-        rendered = _render(options, prepared, plan, rootfs.digest)
+        rendered = render_plan(options, prepared, plan, rootfs.digest if rootfs else "")
         write(rendered, directory / "rendered")
     with clock.step("build"):
         built = build_set(
             engine, plan, directory / "rendered", directory / "logs",
-            rootfs=rootfs.directory, builder=options.builder,
+            rootfs=rootfs.directory if rootfs else None, builder=options.builder,
         )  # fmt: skip
     result: SmokeResult | None = None
     if run_smoke:
@@ -140,27 +121,52 @@ def _build_release(
     if push:
         with clock.step("push"):
             published = publish(engine, plan, built)
-    return _report(plan, built, result, published, clock)
+            publish_record(
+                engine, plan, published,
+                inputs=rendered.inputs,
+                packages=lock.locked_versions(prepared.locks[plan.release]),
+                checks_passed=result.passed if result else 0,
+            )  # fmt: skip
+    return _report(plan, rendered, built, result, published, clock)
+
+
+def only_stale(options: Options) -> Options:
+    """``options`` for those releases that a new build makes fresh."""
+    found = survey(options)
+    for each in found:
+        for reason in each.reasons:
+            log.info("stale: %s %s: %s", each.release, each.target, reason)
+    for update in sorted({f"{each.release} {update}" for each in found for update in each.updates}):
+        log.warning("not in versions.yaml yet: %s; run: builder update", update)
+    stale = dict.fromkeys(each.release for each in found if each.reasons)
+    return replace(options, releases=tuple(stale))
+
+
+def compare_images(old: str, new: str) -> Difference:
+    """What differs between two images, which are pulled when they are not here."""
+    engine = Engine()
+    engine.check(disk=0)
+    return difference(engine.contents(old), engine.contents(new))
 
 
 def describe(options: Options, output_format: str) -> str:
     """The plan as text or JSON; nothing is built, and no engine is needed."""
-    prepared = _prepare(options)
+    prepared = prepare(options)
     return describe_plan(prepared.catalogue, prepared.plans, output_format)
 
 
 def render_release(options: Options, output: Path) -> None:
     """Write the rendered files of each release to ``output/<release>``."""
-    prepared = _prepare(options)
+    prepared = prepare(options)
     for plan in prepared.plans:
-        write(_render(options, prepared, plan, base_digest="unknown"), output / plan.release)
+        write(render_plan(options, prepared, plan, base_digest="unknown"), output / plan.release)
 
 
 def compose(options: Options, *, computes: int | None, pin: bool) -> str:
     """A compose file of one release's set as YAML; ``pin`` names the local images by digest."""
     if len(options.releases) != 1:
         raise UsageError("a compose file is of one release", hint="give --release once")
-    prepared = _prepare(options)
+    prepared = prepare(options)
     (plan,) = prepared.plans
     references = {}
     if pin:
@@ -208,34 +214,9 @@ def check_locks(options: Options) -> None:
         lock.read_lock(catalogue, name)
 
 
-def _prepare(options: Options) -> _Prepared:
-    catalogue = load_catalogue(options.root)
-    releases = select_releases(catalogue, options.releases)
-    targets = select_targets(catalogue, options.images or ("*",))
-    plans = tuple(
-        make_plan(catalogue, name, targets, registry=options.registry, namespace=options.namespace)
-        for name in releases
-    )
-    return _Prepared(catalogue, plans, {name: lock.read_lock(catalogue, name) for name in releases})
-
-
-def _render(options: Options, prepared: _Prepared, plan: Plan, base_digest: str) -> Rendered:
-    suite = prepared.catalogue.releases[plan.release].suite
-    provenance = Provenance(
-        revision=revision(options.root, "images", "versions.yaml", "locks"),
-        source=SOURCE,
-        tool=version("builder"),
-        base_name=options.base_image or f"debian:{suite.value}",
-        base_digest=base_digest,
-    )
-    return render(
-        prepared.catalogue, plan, prepared.locks[plan.release], provenance,
-        base_image=options.base_image,
-    )  # fmt: skip
-
-
 def _report(
     plan: Plan,
+    rendered: Rendered,
     built: BuiltSet,
     result: SmokeResult | None,
     published: tuple[Published, ...],
@@ -247,6 +228,7 @@ def _report(
             target=target,
             reference=image.reference,
             digest=image.digest,
+            input_hash=rendered.inputs[target].digest,
             size=sizes.get(target, image.size),
             pushed=target in sizes,
         )

@@ -1,23 +1,30 @@
-"""Reads a registry over its HTTP API (https://github.com/opencontainers/distribution-spec)."""
+"""Reads and writes a registry over its HTTP API, as the user of `docker login`.
+
+https://github.com/opencontainers/distribution-spec
+"""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import requests
 
 from builder.errors import MachineError, PublishError
 
 if TYPE_CHECKING:
-    from builder.plan import Image
+    from collections.abc import Mapping
 
-_MANIFESTS = ", ".join(
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_EMPTY = "application/vnd.oci.empty.v1+json"
+_ACCEPTED = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
+        _MANIFEST,
         "application/vnd.docker.distribution.manifest.list.v2+json",
         "application/vnd.docker.distribution.manifest.v2+json",
     )
@@ -31,6 +38,7 @@ class Manifest:
 
     digest: str
     size: int
+    content: Mapping[str, Any]
 
 
 def check(registry: str) -> None:
@@ -46,18 +54,92 @@ def check(registry: str) -> None:
         )
 
 
-def manifest(registry: str, image: Image) -> Manifest:
-    """What the registry holds under the tag of ``image``; raises ``PublishError``."""
-    name = image.repository.removeprefix(f"{registry}/")
-    url = f"{_base(registry)}/v2/{name}/manifests/{image.tag}"
-    try:
-        answer = requests.get(url, headers={"Accept": _MANIFESTS}, timeout=_TIMEOUT)
-        answer.raise_for_status()
-        layers = answer.json().get("layers", [])
-    except requests.RequestException as error:
-        raise PublishError(f"cannot read back {image.reference}: {error}") from error
-    digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
-    return Manifest(digest, sum(layer["size"] for layer in layers))
+class Repository:
+    """One repository, ``HOST[:PORT]/NAME``."""
+
+    def __init__(self, repository: str) -> None:
+        self.repository = repository
+        self._registry, _, self._name = repository.partition("/")
+
+    @cached_property
+    def _client(self) -> Any:
+        from oras.provider import Registry  # importing it costs 100 ms
+
+        client = Registry(self._registry, insecure=_is_loopback(self._registry))
+        client.auth.load_configs(client.get_container(self.repository))
+        return client
+
+    def manifest(self, reference: str) -> Manifest | None:
+        """What is there under a tag or digest; None for nothing. Raises ``PublishError``."""
+        answer = self._request("GET", f"manifests/{reference}", headers={"Accept": _ACCEPTED})
+        if answer.status_code == requests.codes.not_found:
+            return None
+        self._expect(answer, requests.codes.ok)
+        content = answer.json()
+        size = sum(layer["size"] for layer in content.get("layers", []))
+        return Manifest(_digest(answer.content), size, content)
+
+    def read_artifact(self, reference: str) -> bytes | None:
+        """The one layer of an artifact; None when it is not there. Raises ``PublishError``."""
+        found = self.manifest(reference)
+        if found is None:
+            return None
+        (layer,) = found.content["layers"]
+        answer = self._request("GET", f"blobs/{layer['digest']}")
+        self._expect(answer, requests.codes.ok)
+        return answer.content
+
+    def write_artifact(self, tag: str, kind: str, content: bytes) -> str:
+        """Put ``content`` there as an artifact of media type ``kind``; returns its digest.
+
+        Raises ``PublishError``.
+        """
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "artifactType": kind,
+            "config": {"mediaType": _EMPTY, **self._write_blob(b"{}")},
+            "layers": [{"mediaType": kind, **self._write_blob(content)}],
+        }
+        data = json.dumps(manifest).encode()
+        headers = {"Content-Type": _MANIFEST}
+        answer = self._request("PUT", f"manifests/{tag}", data=data, headers=headers)
+        self._expect(answer, requests.codes.created)
+        return _digest(data)
+
+    def _write_blob(self, content: bytes) -> dict[str, Any]:
+        digest = _digest(content)
+        answer = self._request("POST", "blobs/uploads/")
+        self._expect(answer, requests.codes.accepted)
+        location = requests.compat.urljoin(answer.url, answer.headers["Location"])
+        url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
+        headers = {"Content-Type": "application/octet-stream"}
+        self._expect(
+            self._request("PUT", url, data=content, headers=headers), requests.codes.created
+        )
+        return {"digest": digest, "size": len(content)}
+
+    def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        url = path if "://" in path else f"{_base(self._registry)}/v2/{self._name}/{path}"
+        try:
+            answer: requests.Response = self._client.do_request(url, method, **arguments)
+        except (requests.RequestException, ValueError) as error:
+            raise PublishError(
+                f"{self.repository}: {error}", hint=f"is it there? docker login {self._registry}"
+            ) from error
+        return answer
+
+    def _expect(self, answer: requests.Response, status: int) -> None:
+        if answer.status_code != status:
+            raise PublishError(
+                f"{self.repository}: the registry answers {answer.status_code} "
+                f"to {answer.request.method}: {answer.text[:200].strip()}",
+                hint=f"may this user write there? docker login {self._registry}",
+            )
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _base(registry: str) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from builder.errors import ConfigError, suggestion
+from builder.inputs import Inputs, inputs_of
 from builder.lock import locked_versions
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from builder.plan import Plan
 
 ROOTFS = "rootfs"
+INPUT_HASH = "org.openstack.builder.input-hash"
 _FROM = re.compile(r"^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 _REFERENCE = re.compile(
     r"(?:^COPY\s+(?:--\S+\s+)*?--from=|--mount=(?:\S*,)?from=)([^\s,]+)", re.IGNORECASE
@@ -38,31 +40,52 @@ _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class RenderedFile:
-    """A file below the output directory."""
+    """A file below the output directory; ``source`` is what it is made of, from the project."""
 
     path: PurePosixPath
     content: bytes
+    source: str
     executable: bool = False
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """All files of one release, the bake file ``bake.json`` among them."""
+    """All files of one release, the bake file ``bake.json`` among them; ``inputs`` by target."""
 
     release: str
     files: tuple[RenderedFile, ...]
-    targets: tuple[str, ...]
+    inputs: Mapping[str, Inputs]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A stage of a Dockerfile, and what it copies from or stands on, each with its line."""
+
+    name: str | None
+    uses: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What labels say of where an image comes from."""
+    """Where an image comes from: the project's ``revision``, the tool, the base, the platform."""
 
     revision: str
     source: str
     tool: str
     base_name: str
     base_digest: str
+    platform: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What labels say of it, and the input hash does not: the same content comes of others."""
+        return {
+            "org.opencontainers.image.revision": self.revision,
+            "org.opencontainers.image.source": self.source,
+            "org.opencontainers.image.base.name": self.base_name,
+            "org.opencontainers.image.base.digest": self.base_digest,
+            "org.openstack.builder.version": self.tool,
+        }
 
 
 def render(
@@ -84,15 +107,16 @@ def render(
     files: list[RenderedFile] = []
     for recipe in catalogue.recipes.values():
         files.extend(_render_recipe(recipe, _variables(recipe, plan.release, release, versions)))
-    files.extend(_lock_files(lock, versions))
-    bake = _bake(catalogue, plan, release, files, provenance)
-    if base_image:
-        del bake["target"][ROOTFS]
-        for target in bake["target"].values():
-            if ROOTFS in target["contexts"]:
-                target["contexts"][ROOTFS] = f"docker-image://{base_image}"
-    files.append(RenderedFile(PurePosixPath("bake.json"), _json(bake)))
-    return Rendered(plan.release, tuple(files), tuple(image.target for image in plan.images))
+    files.extend(_lock_files(plan.release, lock, versions))
+    bake = _bake(catalogue, plan, release, files, base_image)
+    inputs = {}
+    for image in plan.images:
+        labels = _labels(plan.release, release, image.title)
+        inputs[image.target] = inputs_of(image.target, bake, files, provenance, labels)
+        labels |= {INPUT_HASH: inputs[image.target].digest, **provenance.labels}
+        bake["target"][image.target]["labels"] = {k: _literal(v) for k, v in labels.items()}
+    files.append(RenderedFile(PurePosixPath("bake.json"), _json(bake), "images"))
+    return Rendered(plan.release, tuple(files), inputs)
 
 
 def _variables(
@@ -132,12 +156,13 @@ def _render_recipe(recipe: Recipe, variables: Mapping[str, Any]) -> Iterator[Ren
         if path.is_dir() or path.name == "image.yaml" or _CACHE.search(relative.as_posix()):
             continue
         target = PurePosixPath(recipe.name, *relative.parts)
+        source = f"images/{target}"
         executable = bool(path.stat().st_mode & 0o100)
         if path.suffix == ".j2":
             text = _render_template(path, variables)
-            yield RenderedFile(target.with_suffix(""), text.encode(), executable)
+            yield RenderedFile(target.with_suffix(""), text.encode(), source, executable)
         else:
-            yield RenderedFile(target, path.read_bytes(), executable)
+            yield RenderedFile(target, path.read_bytes(), source, executable)
 
 
 def _render_template(path: Path, variables: Mapping[str, Any]) -> str:
@@ -171,10 +196,11 @@ def _template_line(error: BaseException, path: Path) -> int | None:
     return lines[-1] if lines else None
 
 
-def _lock_files(lock: str, versions: Mapping[str, str]) -> Iterator[RenderedFile]:
+def _lock_files(release: str, lock: str, versions: Mapping[str, str]) -> Iterator[RenderedFile]:
     constraints = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
-    yield RenderedFile(PurePosixPath("wheels/lock.txt"), lock.encode())
-    yield RenderedFile(PurePosixPath("wheels/constraints.txt"), constraints.encode())
+    source = f"locks/{release}.txt"
+    yield RenderedFile(PurePosixPath("wheels/lock.txt"), lock.encode(), source)
+    yield RenderedFile(PurePosixPath("wheels/constraints.txt"), constraints.encode(), source)
 
 
 def _bake(
@@ -182,7 +208,7 @@ def _bake(
     plan: Plan,
     release: Release,
     files: Iterable[RenderedFile],
-    provenance: Provenance,
+    base_image: str | None,
 ) -> dict[str, Any]:
     dockerfiles = {
         file.path.parts[0]: file.content.decode()
@@ -203,10 +229,6 @@ def _bake(
         targets[image.target] |= {
             "target": image.target,
             "tags": [image.reference],
-            "labels": {
-                name: _literal(value)
-                for name, value in _labels(plan, release, image.title, provenance).items()
-            },
             "output": ["type=docker"],
         }
     shared = catalogue.suites[release.suite].epoch
@@ -215,6 +237,11 @@ def _bake(
         epoch = shared if of_suite else release.epoch
         target["args"] = {"SOURCE_DATE_EPOCH": str(epoch)}
         target["attest"] = ["type=provenance,disabled=true"]
+    if base_image:
+        del targets[ROOTFS]
+        for target in targets.values():
+            if ROOTFS in target["contexts"]:
+                target["contexts"][ROOTFS] = f"docker-image://{base_image}"
     return {
         "variable": {
             "DIR": {"default": "."},
@@ -244,7 +271,9 @@ def _check_stage(recipe: Recipe, target: str, dockerfile: str) -> None:
 
 def _bake_target(recipe: Recipe, stage: str, dockerfile: str, known: list[str]) -> dict[str, Any]:
     contexts = {
-        name: f"target:{name}" for name in _references(recipe, dockerfile, known) if name != stage
+        name: f"target:{name}"
+        for name in _references(recipe, dockerfile, known, stage)
+        if name != stage
     }
     target: dict[str, Any] = {
         "context": f"${{DIR}}/{recipe.name}",
@@ -256,41 +285,57 @@ def _bake_target(recipe: Recipe, stage: str, dockerfile: str, known: list[str]) 
     return target
 
 
-def _references(recipe: Recipe, dockerfile: str, known: list[str]) -> list[str]:
-    """The stages of other Dockerfiles that this one uses; the names it defines itself are its."""
-    own: set[str] = set()
-    found: dict[str, None] = {}
-    for number, line in enumerate(dockerfile.splitlines(), start=1):
-        start = _FROM.match(line)
-        names = [start[1]] if start else _REFERENCE.findall(line)
-        for name in names:
-            if name in own or name == "scratch":
-                continue
-            if name not in known:
+def _references(recipe: Recipe, dockerfile: str, known: list[str], stage: str) -> list[str]:
+    """The stages of other Dockerfiles that ``stage`` of this one stands on."""
+    stages = list(_stages(dockerfile))
+    own = {each.name for each in stages if each.name}
+    for each in stages:
+        for name, line in each.uses:
+            if name not in (*own, *known, "scratch"):
                 raise ConfigError(
                     recipe.directory / "Dockerfile.j2",
-                    f"line {number} of the rendered Dockerfile uses the unknown stage {name}",
+                    f"line {line} of the rendered Dockerfile uses the unknown stage {name}",
                     hint=suggestion(name, known),
                 )
-            found[name] = None
-        if start and start[2]:
-            own.add(start[2])
+    queue = [each for each in stages if each.name == stage] or stages[-1:]
+    found: dict[str, None] = {}
+    seen: list[_Stage] = []
+    while queue:
+        current = queue.pop()
+        seen.append(current)
+        for name, _ in current.uses:
+            # A name is a stage above in this file, else another recipe's.
+            above = [each for each in stages[: stages.index(current)] if each.name == name]
+            queue += [each for each in above[-1:] if each not in seen]
+            if not above and name != "scratch":
+                found[name] = None
     return list(found)
 
 
-def _labels(plan: Plan, release: Release, title: str, provenance: Provenance) -> dict[str, str]:
+def _stages(dockerfile: str) -> Iterator[_Stage]:
+    current: _Stage | None = None
+    for number, line in enumerate(dockerfile.splitlines(), start=1):
+        start = _FROM.match(line)
+        if start:
+            if current:
+                yield current
+            current = _Stage(start[2], ((start[1], number),))
+        elif current and (names := _REFERENCE.findall(line)):
+            uses = (*current.uses, *((name, number) for name in names))
+            current = replace(current, uses=uses)
+    if current:
+        yield current
+
+
+def _labels(name: str, release: Release, title: str) -> dict[str, str]:
     """https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
     return {
         "org.opencontainers.image.title": title,
         "org.opencontainers.image.version": release.version_id,
         "org.opencontainers.image.created": f"{release.date.isoformat()}T00:00:00Z",
-        "org.opencontainers.image.revision": provenance.revision,
-        "org.opencontainers.image.source": provenance.source,
         "org.opencontainers.image.licenses": "Apache-2.0",
-        "org.opencontainers.image.base.name": provenance.base_name,
-        "org.opencontainers.image.base.digest": provenance.base_digest,
-        "org.openstack.release": plan.release,
-        "org.openstack.builder.version": provenance.tool,
+        "org.openstack.release": name,
+        "org.openstack.release.status": release.status.value,
     }
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from builder.diff import Difference
     from builder.model import Catalogue, Release
     from builder.plan import Plan
+    from builder.stale import Explanation, Freshness
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class ImageReport:
     target: str
     reference: str
     digest: str
+    input_hash: str
     size: int
     pushed: bool
 
@@ -78,6 +81,57 @@ def summary(reports: Sequence[ReleaseReport]) -> str:
     ]
     headers = ["release", "result", "images", "checks", "pushed", "time"]
     return tabulate(rows, headers=headers, disable_numparse=True) + "\n"
+
+
+def freshness_to_json(found: Sequence[Freshness]) -> str:
+    """The freshness of images as JSON, with a version of the format."""
+    images = [{**asdict(each), "fresh": each.fresh} for each in found]
+    return json.dumps({"format": 1, "images": images}, indent=2) + "\n"
+
+
+def freshness_to_text(found: Sequence[Freshness]) -> str:
+    """A line for each reason, and one for each image that is fresh."""
+    return "".join(line for each in found for line in _freshness(each))
+
+
+def _freshness(each: Freshness) -> list[str]:
+    name = f"{each.release} {each.target}"
+    if each.fresh:
+        return [f"{name}: fresh\n"]
+    return [f"{name}: stale: {reason}\n" for reason in (*each.reasons, *each.updates)]
+
+
+def why_to_json(found: Explanation) -> str:
+    """What an image is made of as JSON, with a version of the format."""
+    body = {**asdict(found), "fresh": found.freshness.fresh}
+    return json.dumps({"format": 1, **body}, indent=2) + "\n"
+
+
+def why_to_text(found: Explanation) -> str:
+    """What an image is made of: its inputs, one a line."""
+    from tabulate import tabulate
+
+    table = tabulate(found.inputs.values.items(), tablefmt="plain", disable_numparse=True)
+    return f"{''.join(_freshness(found.freshness))}input hash: {found.inputs.digest}\n{table}\n"
+
+
+def diff_to_json(found: Difference) -> str:
+    """What differs between two images as JSON, with a version of the format."""
+    return json.dumps({"format": 1, **asdict(found)}, indent=2) + "\n"
+
+
+def diff_to_text(found: Difference) -> str:
+    """What differs between two images: a line for each package and label."""
+    old, new = found.old, found.new
+    lines = [
+        f"- {old.reference} {old.digest} {old.size / 1e6:.1f} MB",
+        f"+ {new.reference} {new.digest} {new.size / 1e6:.1f} MB",
+        f"layers: {len(old.layers)} → {len(new.layers)}, {found.shared_layers} shared",
+    ]
+    for kind in ("debian", "python", "labels"):
+        for name, (before, after) in getattr(found, kind).items():
+            lines.append(f"{kind}: {name} {before or 'absent'} → {after or 'absent'}")
+    return "\n".join(lines) + "\n"
 
 
 def describe_plan(catalogue: Catalogue, plans: Sequence[Plan], output_format: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder import process
+from builder.debian import sources
 from builder.errors import BuildError
 
 if TYPE_CHECKING:
@@ -54,16 +55,27 @@ def bootstrap(suite: Suite, epoch: int, *, cache: Path) -> Rootfs:
     ``epoch`` (seconds) clamps the time stamps in it. Raises ``MachineError`` without mmdebstrap,
     ``BuildError`` when mmdebstrap fails.
     """
-    inputs = repr((suite.value, epoch, _HOOKS, _OPTIONS))
-    directory = cache / f"rootfs-{suite.value}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
-    digest = directory / "digest"
-    if not digest.is_file() or time.time() - digest.stat().st_mtime > MAX_AGE:
+    directory = _directory(suite, epoch, cache)
+    if not known_digest(suite, epoch, cache=cache):
         log.info("rootfs: bootstrapping Debian %s", suite.value)
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="rootfs-", dir=cache) as scratch:
             _mmdebstrap(suite, epoch, Path(scratch) / "rootfs.tar")
             _install(Path(scratch), directory)
-    return Rootfs(directory, digest.read_text().strip())
+    return Rootfs(directory, (directory / "digest").read_text().strip())
+
+
+def known_digest(suite: Suite, epoch: int, *, cache: Path) -> str:
+    """The digest that ``bootstrap`` would return at once; empty when it would have to work."""
+    digest = _directory(suite, epoch, cache) / "digest"
+    if not digest.is_file() or time.time() - digest.stat().st_mtime > MAX_AGE:
+        return ""
+    return digest.read_text().strip()
+
+
+def _directory(suite: Suite, epoch: int, cache: Path) -> Path:
+    inputs = repr((suite.value, epoch, _HOOKS, _OPTIONS))
+    return cache / f"rootfs-{suite.value}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
 def _mmdebstrap(suite: Suite, epoch: int, tar: Path) -> None:
@@ -72,7 +84,7 @@ def _mmdebstrap(suite: Suite, epoch: int, tar: Path) -> None:
             *("mmdebstrap", "--variant=minbase", "--quiet"),
             *(f"--dpkgopt={option}" for option in _OPTIONS),
             *(f"--customize-hook={hook}" for hook in _HOOKS),
-            *(suite.value, tar, *_sources(suite)),
+            *(suite.value, tar, *sources(suite)),
         ],
         env={"SOURCE_DATE_EPOCH": str(epoch)},
         needed_for="bootstrapping the base image",
@@ -93,27 +105,6 @@ def _install(scratch: Path, directory: Path) -> None:
         shutil.move(new, tar)
     (directory / "Dockerfile").write_text("FROM scratch\nADD rootfs.tar /\n")
     record.write_text(f"{digest}\n")
-
-
-def _sources(suite: Suite) -> list[str]:
-    """apt sources on the mirrors that this machine uses itself; none elsewhere than on Debian."""
-    if not shutil.which("apt-get"):
-        return []
-    done = process.run(
-        [
-            *("apt-get", "indextargets", "--format", "$(ORIGIN)/$(LABEL) $(REPO_URI)"),
-            "Created-By: Packages",
-        ],
-        needed_for="finding a mirror",
-        hint=_HINT,
-    )
-    mirrors = dict(line.split(maxsplit=1) for line in reversed(done.stdout.splitlines()))
-    sources = []
-    if main := mirrors.get("Debian/Debian"):
-        sources += [f"deb {main} {suite.value}{part} main" for part in ("", "-updates")]
-    if security := mirrors.get("Debian/Debian-Security"):
-        sources.append(f"deb {security} {suite.value}-security main")
-    return sources
 
 
 def cache_directory() -> Path:

@@ -181,7 +181,7 @@ def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr("builder.pipeline.load_catalogue", interrupt)
+    monkeypatch.setattr("builder.prepare.load_catalogue", interrupt)
     done = run("build", "--release", "zed", "--print")
     assert done.code == 130
     assert done.err.strip() == "interrupted: everything that was started is removed"
@@ -191,7 +191,7 @@ def test_an_error_of_the_file_system(run: Run, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/srv/out")
 
-    monkeypatch.setattr("builder.pipeline.load_catalogue", refuse)
+    monkeypatch.setattr("builder.prepare.load_catalogue", refuse)
     done = run("build", "--release", "zed", "--print")
     assert done == Outcome(3, "", "error: /srv/out: Permission denied\n")
 

@@ -13,7 +13,9 @@ DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 def report(*pushed: bool, checks: int | None = 42) -> ReleaseReport:
     images = tuple(
-        ImageReport(f"t{number}", f"localhost/openstack/t{number}:zed", DIGEST, 123_456_789, each)
+        ImageReport(
+            f"t{number}", f"localhost/openstack/t{number}:zed", DIGEST, DIGEST, 123_456_789, each
+        )
         for number, each in enumerate(pushed)
     )
     return ReleaseReport("zed", images, checks, {"build": 91.26, "smoke": 0.4})
@@ -57,6 +59,7 @@ def test_json() -> None:
                         "target": "t0",
                         "reference": "localhost/openstack/t0:zed",
                         "digest": DIGEST,
+                        "input_hash": DIGEST,
                         "size": 123_456_789,
                         "pushed": True,
                     }

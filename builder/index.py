@@ -1,0 +1,64 @@
+"""What versions of a package there are: asked of the package index that pip is configured for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from builder import process
+from builder.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+_HINT = "is the network there? pip's settings name the index: python -m pip config list"
+# A version's own demand on Python is for uv to judge, which knows the suite's: this is another.
+_OPTIONS = ("--json", "--ignore-requires-python", "--disable-pip-version-check", "--no-input")
+_AT_ONCE = 8
+
+
+def available(packages: Collection[str]) -> dict[str, tuple[Version, ...]]:
+    """The versions of each package that the index has, in ascending order.
+
+    Neither pre-releases nor yanked ones, which `pip index versions` leaves out
+    (https://pip.pypa.io/en/stable/cli/pip_index/). Raises ``MachineError`` without an answer.
+    """
+    names = sorted(set(packages))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return dict(zip(names, pool.map(_versions, names), strict=True))
+
+
+def point_releases(current: str, available: Iterable[Version]) -> tuple[Version, ...]:
+    """Those of ``available`` that are newer point releases of ``current``, in ascending order.
+
+    They share its major number, for a service of OpenStack has another in each release series
+    (deliverables/ of the repository openstack/releases).
+    """
+    now = Version(current)
+    return tuple(
+        sorted(
+            version
+            for version in available
+            if version > now
+            and (version.epoch, version.major) == (now.epoch, now.major)
+            and not version.is_prerelease
+        )
+    )
+
+
+def _versions(package: str) -> tuple[Version, ...]:
+    done = process.run(
+        [sys.executable, "-m", "pip", "index", "versions", package, *_OPTIONS],
+        needed_for="asking the package index",
+        hint="run scripts/setup",
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise MachineError(
+            f"the package index gives no versions of {package}: {said[-1]}", hint=_HINT
+        )
+    return tuple(sorted(Version(text) for text in json.loads(done.stdout)["versions"]))
