@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from contract import gate
+from contract import gate, messaging
 
 MODULES = {
     "nova-scheduler": "nova.cmd.scheduler",
@@ -17,5 +17,6 @@ MODULES = {
 def launch(program: str, arguments: list[str]) -> int:
     sys.argv = [program, *arguments]
     module = importlib.import_module(MODULES[program])
+    messaging.shorten_waits()
     gate.pass_through()
     return int(module.main() or 0)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from contract import gate
+from contract import gate, messaging
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 HEALTH_PATH = "/-/health"
@@ -65,10 +66,14 @@ def _exists(module: str) -> bool:
 def load(service: str) -> Wsgi:
     sys.argv = [ARGV[service]]
     module, attribute, factory = find(service)
+    if service == "nova":
+        _choose_threads()
     names = [*PRELOAD.get(service, ()), *([module] if factory else [])]
     for name in names:
         importlib.import_module(name)
     gate.pass_through()
+    if service == "nova":
+        messaging.shorten_waits()
     found = getattr(importlib.import_module(module), attribute)
     application: Wsgi = found() if factory else found
     if service == "neutron":
@@ -76,6 +81,14 @@ def load(service: str) -> Wsgi:
     if "jsonschema" in sys.modules:
         _load_vocabularies()
     return application
+
+
+def _choose_threads() -> None:
+    """From 2026.1 on, and before the first import of nova, which would choose eventlet."""
+    from nova import monkey_patch
+
+    if "backend" in inspect.signature(monkey_patch.patch).parameters:
+        monkey_patch.patch(backend="threading")
 
 
 def _configure_mappers() -> None:
