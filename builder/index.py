@@ -24,8 +24,9 @@ _AT_ONCE = 8
 def available(packages: Collection[str]) -> dict[str, tuple[Version, ...]]:
     """The versions of each package that the index has, in ascending order.
 
-    Neither pre-releases nor yanked ones, which `pip index versions` leaves out
-    (https://pip.pypa.io/en/stable/cli/pip_index/). Raises ``MachineError`` without an answer.
+    `pip index versions` leaves out what is yanked, and has --json since pip 25.1
+    (src/pip/_internal/commands/index.py of the repository pypa/pip). Raises ``MachineError``
+    without an answer.
     """
     names = sorted(set(packages))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
