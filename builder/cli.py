@@ -59,6 +59,11 @@ format_option = click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text",
     show_default=True, help="Form of the result on stdout.",
 )  # fmt: skip
+constraints_option = click.option(
+    "--constraints", metavar="FILE|URL",
+    help="Upper constraints, {release} in it being the release's name "
+    "[default: those that OpenStack publishes for the release].",
+)  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -238,10 +243,7 @@ def compose(project: Path | None, /, computes: int | None, pin: bool, **given: A
 @cli.command(short_help="Resolve the locks of releases.")
 @release_option
 @all_option
-@click.option(
-    "--constraints", metavar="FILE|URL",
-    help="Upper constraints [default: those that OpenStack publishes for the release].",
-)  # fmt: skip
+@constraints_option
 @click.option(
     "--upgrade", multiple=True, metavar="PACKAGE",
     help="Do not keep the version that the lock has of this package; repeatable.",
@@ -257,14 +259,39 @@ def lock(
     **given: Any,
 ) -> None:
     """Resolve locks/NAME.txt from versions.yaml under the upper constraints."""
-    from builder import pipeline
+
+    from builder import upkeep
 
     options = _options(project, **given)
     if check:
-        pipeline.check_locks(options)
+        upkeep.check_locks(options)
         return
-    for path in pipeline.lock_releases(options, constraints, upgrade):
+    for path in upkeep.lock_releases(options, constraints, upgrade):
         click.echo(path)
+
+
+@cli.command(short_help="Move releases to the newest point releases.")
+@release_option
+@all_option
+@constraints_option
+@format_option
+@click.option("--dry-run", is_flag=True, help="Only show what is newer; change nothing.")
+@click.pass_obj
+def update(
+    project: Path | None,
+    /,
+    constraints: str | None,
+    output_format: str,
+    dry_run: bool,
+    **given: Any,
+) -> None:
+    """Write the services' newest point releases into versions.yaml, and lock them."""
+    from builder import upkeep
+    from builder.update import to_json, to_text
+
+    options = _options(project, **given)
+    changes = upkeep.update_releases(options, constraints, dry_run=dry_run)
+    click.echo(to_json(changes) if output_format == "json" else to_text(changes), nl=False)
 
 
 def _options(

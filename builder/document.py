@@ -67,7 +67,11 @@ class Document:
 
 def read(path: Path) -> Document:
     """The document in ``path``; raises ``ConfigError`` when it is not a YAML mapping."""
-    text = _text(path)
+    return parse(path, _text(path))
+
+
+def parse(path: Path, text: str) -> Document:
+    """``text`` as the document of ``path``; raises ``ConfigError`` as ``read`` does."""
     yaml = YAML(typ="rt")
     yaml.Constructor = _Constructor
     try:

@@ -16,7 +16,6 @@ from ruamel.yaml import YAML
 from builder import lock, registry
 from builder.build import build as build_set
 from builder.compose import compose_file
-from builder.config import load_catalogue, select_releases
 from builder.diff import Difference, difference
 from builder.engine import Engine, EngineError
 from builder.errors import BuilderError, UsageError
@@ -30,7 +29,7 @@ from builder.rootfs import bootstrap, cache_directory
 from builder.smoke import SmokeResult, smoke
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from builder.build import BuiltSet
@@ -136,8 +135,8 @@ def only_stale(options: Options) -> Options:
     for each in found:
         for reason in each.reasons:
             log.info("stale: %s %s: %s", each.release, each.target, reason)
-    for update in sorted({f"{each.release} {update}" for each in found for update in each.updates}):
-        log.warning("not in versions.yaml yet: %s; run: builder update", update)
+    for newer in sorted({f"{each.release} {one}" for each in found for one in each.updates}):
+        log.warning("not in versions.yaml yet: %s; run: builder update", newer)
     stale = dict.fromkeys(each.release for each in found if each.reasons)
     return replace(options, releases=tuple(stale))
 
@@ -191,27 +190,6 @@ def _digest(engine: Engine, image: Image) -> str:
         raise UsageError(
             f"{image.reference} is not on this machine", hint="build it, or docker pull it"
         ) from error
-
-
-def lock_releases(
-    options: Options, constraints: str | None, upgrade: Collection[str]
-) -> Iterator[Path]:
-    """Resolve and write the lock of each release; yields the paths."""
-    catalogue = load_catalogue(options.root)
-    for name in select_releases(catalogue, options.releases):
-        bounds = lock.read_constraints(constraints or lock.constraints_url(catalogue, name))
-        text = lock.resolve(catalogue, name, bounds, upgrade=upgrade)
-        path = lock.lock_path(catalogue, name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        yield path
-
-
-def check_locks(options: Options) -> None:
-    """Raise ``LockError`` for the first lock that is missing, edited or left behind."""
-    catalogue = load_catalogue(options.root)
-    for name in select_releases(catalogue, options.releases):
-        lock.read_lock(catalogue, name)
 
 
 def _report(

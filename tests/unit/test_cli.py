@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from builder import lock
 from builder.cli import main
 from builder.config import load_catalogue
+from builder.errors import MachineError
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def test_the_plan_for_machines(run: Run) -> None:
     assert json.loads(done.out)["plans"][0]["namespace"] == "a/b"
 
 
-@pytest.mark.parametrize("command", ["build", "render", "lock"])
+@pytest.mark.parametrize("command", ["build", "render", "lock", "update"])
 def test_an_unknown_release(run: Run, command: str) -> None:
     extra = ["--output", "out"] if command == "render" else []
     done = run(command, "--release", "zde", *extra)
@@ -177,6 +179,26 @@ def test_constraints_that_are_not_there(run: Run) -> None:
     assert done.err.endswith("hint: name a file or URL with --constraints\n")
 
 
+def test_an_update(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"keystone": (), "nova": (Version("26.4.0"),)}
+    monkeypatch.setattr("builder.index.available", lambda _: versions)
+    done = run("update", "--release", "zed", "--dry-run")
+    assert done == Outcome(0, "zed nova 26.3.0 → 26.4.0\n", "")
+    done = run("update", "--all", "--dry-run", "--format", "json")
+    assert json.loads(done.out)["changes"][0]["to"] == "26.4.0"
+    versions["nova"] = ()
+    assert run("update", "--release", "zed") == Outcome(0, "nothing is newer\n", "")
+
+
+def test_an_index_that_does_not_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise MachineError("no answer", hint="is the network there?")
+
+    monkeypatch.setattr("builder.index.available", refuse)
+    done = run("update", "--release", "zed")
+    assert done == Outcome(3, "", "error: no answer\nhint: is the network there?\n")
+
+
 def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
@@ -196,7 +218,7 @@ def test_an_error_of_the_file_system(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert done == Outcome(3, "", "error: /srv/out: Permission denied\n")
 
 
-@pytest.mark.parametrize("command", ["build", "render", "lock"])
+@pytest.mark.parametrize("command", ["build", "render", "lock", "update"])
 def test_help(run: Run, command: str) -> None:
     done = run(command, "--help")
     assert done.code == 0
@@ -208,7 +230,7 @@ def test_help(run: Run, command: str) -> None:
 def test_the_list_of_commands(run: Run) -> None:
     done = run("--help")
     assert done.code == 0
-    for name in ("build", "lock", "render"):
+    for name in ("build", "lock", "render", "update"):
         assert f"\n  {name} " in done.out
     assert "..." not in done.out.replace("[ARGS]...", "")
 
