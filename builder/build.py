@@ -46,6 +46,23 @@ class BuiltSet:
     images: tuple[tuple[str, LocalImage], ...]
 
 
+@dataclass(frozen=True)
+class Caches:
+    """Where BuildKit's cache is read from and written to, in buildx's own words."""
+
+    read: str | None = None
+    write: str | None = None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The same as overrides of a bake file's keys."""
+        given = {"*.cache-from": self.read, "*.cache-to": self.write}
+        return {key: value for key, value in given.items() if value}
+
+
+NO_CACHES = Caches()
+
+
 @dataclass
 class _Progress:
     """BuildKit's plain progress, sorted by target: vertex numbers to names to lines.
@@ -100,6 +117,7 @@ def build(
     logs: Path,
     *,
     rootfs: Path | None,
+    caches: Caches = NO_CACHES,
     builder: str | None = None,
 ) -> BuiltSet:
     """Build every image of ``plan`` from the rendered ``directory``, logs below ``logs``.
@@ -125,6 +143,7 @@ def build(
                     targets,
                     variables=variables,
                     metadata=metadata,
+                    settings=caches.settings,
                     builder=builder,
                 )
             )

@@ -99,6 +99,8 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 @click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--no-smoke", is_flag=True, help="Leave the smoke test out; excludes --push.")
 @click.option("--builder", metavar="NAME", help="Build with this buildx builder.")
+@click.option("--cache-from", metavar="SPEC", help="Read BuildKit's cache from there, too.")
+@click.option("--cache-to", metavar="SPEC", help="Write BuildKit's cache there.")
 @click.option(
     "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
     show_default=True, metavar="DIR", help="Where the directory of this run is made.",

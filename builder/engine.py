@@ -122,10 +122,12 @@ class Engine:
         *,
         variables: Mapping[str, str],
         metadata: Path,
+        settings: Mapping[str, str] | None = None,
         builder: str | None = None,
     ) -> Iterator[str]:
         """Build ``targets`` of a bake file; yields BuildKit's plain progress line by line.
 
+        ``settings`` override keys of the file (``docker buildx bake --set``).
         Raises ``EngineError`` at the end of the lines when a target failed.
         """
         # buildx >= 0.19 asks before it reads outside of the working directory.
@@ -135,6 +137,7 @@ class Engine:
                 list(targets),
                 files=[file],
                 variables=environment,
+                set=dict(settings or {}),
                 metadata_file=metadata,
                 progress="plain",
                 builder=builder,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from builder import lock, registry
+from builder.build import Caches
 from builder.build import build as build_set
 from builder.compose import compose_file
 from builder.diff import Difference, difference
@@ -110,6 +111,7 @@ def _build_release(
         built = build_set(
             engine, plan, directory / "rendered", directory / "logs",
             rootfs=rootfs.directory if rootfs else None, builder=options.builder,
+            caches=Caches(options.cache_from, options.cache_to),
         )  # fmt: skip
     result: SmokeResult | None = None
     if run_smoke:

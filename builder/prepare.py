@@ -32,6 +32,8 @@ class Options:
     namespace: str = DEFAULT_NAMESPACE
     base_image: str | None = None
     builder: str | None = None
+    cache_from: str | None = None
+    cache_to: str | None = None
     runs: Path = Path("runs")
 
 

@@ -1,4 +1,5 @@
-"""Two marks in the run directory: services may start (gate), all is prepared (ready).
+"""Marks in the run directory: services may start (gate), all is prepared (ready), and since then
+the container was healthy once (healthy).
 
 Services import their code (seconds of work) while their needs are still waited for, and
 stop at the gate before they touch anything.
@@ -13,6 +14,7 @@ from pathlib import Path
 
 GATE = "gate"
 READY = "ready"
+HEALTHY = "healthy"
 VARIABLE = "CONTRACT_RUN"
 
 
@@ -21,7 +23,7 @@ def directory() -> Path:
 
 
 def close(run: Path) -> None:
-    for mark in (GATE, READY):
+    for mark in (GATE, READY, HEALTHY):
         (run / mark).unlink(missing_ok=True)
 
 
