@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -26,19 +28,22 @@ MANIFESTS = (
 )
 
 
-def build(root: Path, runs: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """`builder build --release zed` of the project in ``root``."""
+def builder(root: Path, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """`builder` in the project in ``root``."""
     return subprocess.run(
-        [
-            *(BUILDER, "--project", root, "build", "--release", "zed", "--runs", runs),
-            *("--namespace", NAMESPACE, *options),
-        ],
+        [BUILDER, "--project", root, *arguments],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
         timeout=1500,
         check=False,
     )
+
+
+def build(root: Path, runs: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`builder build --release zed` of the project in ``root``."""
+    given = ("--release", "zed", "--namespace", NAMESPACE, *options)
+    return builder(root, "build", "--runs", runs, *given, **env)
 
 
 def left_behind() -> set[str]:
@@ -74,12 +79,30 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_a_run_ends_with_the_tested_set_in_the_registry(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Run:
+    """A whole run: its report, its directory, what it left."""
+
+    report: dict[str, Any]
+    directory: Path
+    left: set[str]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """zed, built, tested and pushed."""
+    runs = tmp_path_factory.mktemp("runs")
     before = left_behind()
-    done = build(ROOT, tmp_path, "--push", "--format", "json")
+    done = build(ROOT, runs, "--push", "--format", "json")
     assert done.returncode == 0, done.stderr
     (report,) = json.loads(done.stdout)["releases"]
+    (directory,) = runs.glob("*/zed")
+    return Run(report, directory, left_behind() - before)
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_the_tested_set_in_the_registry(published: Run) -> None:
+    report, directory = published.report, published.directory
     targets = {image["target"] for image in report["images"]}
     assert {"mariadb", "rabbitmq", "keystone", "glance", "placement", "neutron"} < targets
     assert {"nova-controller", "nova-compute"} < targets
@@ -91,12 +114,79 @@ def test_a_run_ends_with_the_tested_set_in_the_registry(tmp_path: Path) -> None:
             timeout=10,
         )
         assert answer.headers["Docker-Content-Digest"] == image["digest"]
-    (directory,) = tmp_path.glob("*/zed")
     cases = list(ET.parse(directory / "smoke/junit.xml").getroot().iter("testcase"))
     assert len(cases) == report["checks_passed"] > 25
     logs = {path.name.rsplit("-", 1)[0] for path in (directory / "smoke/logs").iterdir()}
     assert len(logs) == len(targets)
-    assert left_behind() == before
+    assert published.left == set()
+
+
+def stale(root: Path, *options: str) -> dict[str, list[str]]:
+    """The reasons of `builder plan --stale` for each image of zed that has one."""
+    given = ("--release", "zed", "--namespace", NAMESPACE, "--format", "json", *options)
+    done = builder(root, "plan", "--stale", *given)
+    assert done.returncode == 0, done.stderr
+    images = json.loads(done.stdout)["images"]
+    return {each["target"]: each["reasons"] for each in images if each["reasons"]}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("published")
+def test_what_was_just_published_is_not_built_again(project: Path, tmp_path: Path) -> None:
+    path = project / "versions.yaml"
+    path.write_text(f"# a comment more\n{path.read_text()}")
+    assert stale(project) == {}
+    begin = time.monotonic()
+    done = build(project, tmp_path / "runs", "--stale", "--push")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "every published image is fresh: nothing to do" in done.stderr
+    assert time.monotonic() - begin < 60
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("published")
+def test_a_touched_template_makes_the_images_below_it_stale(project: Path) -> None:
+    edit(project / "images/neutron/Dockerfile.j2", "WORKDIR", "ENV NOTHING=1\nWORKDIR")
+    reason = "template images/neutron/Dockerfile.j2 changed"
+    assert stale(project) == {"neutron": [reason], "nova-controller": [reason]}
+    shown = builder(project, "why", "neutron", "--release", "zed", "--namespace", NAMESPACE)
+    assert f"zed neutron: stale: {reason}\n" in shown.stdout
+    assert "images/openstack/Dockerfile.j2" in shown.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("published")
+def test_what_nobody_published_is_stale(project: Path) -> None:
+    found = stale(project, "--namespace", f"{NAMESPACE}-none", "--image", "glance")
+    assert found == {name: ["not published"] for name in ("keystone", "mariadb", "glance")}
+
+
+@pytest.mark.slow
+def test_two_images_are_compared(published: Run) -> None:
+    digests = {image["target"]: image for image in published.report["images"]}
+    old, new = (digests[name]["reference"] for name in ("nova-compute", "nova-controller"))
+    done = builder(ROOT, "diff", old, new, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["python"]) > {"neutron", "neutron-lib", "openstack-placement"}
+    assert found["python"]["openstack-placement"] == [None, "8.0.0"]
+    assert found["debian"] == {}
+    assert found["shared_layers"] > 5
+
+
+@pytest.mark.slow
+def test_images_of_two_suites_in_one_run(tmp_path: Path) -> None:
+    options = ("--release", "2026.*", "--image", "rabbitmq", "--format", "json")
+    done = build(ROOT, tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    found = {each["release"]: each for each in json.loads(done.stdout)["releases"]}
+    assert list(found) == ["zed", "2026.1", "2026.2"]
+    digests = [each["images"][0]["input_hash"] for each in found.values()]
+    assert len(set(digests)) == 3  # for the labels name the release
+    assert all(each["checks_passed"] == 3 for each in found.values())
+    (report,) = tmp_path.glob("*/report.json")
+    assert json.loads(report.read_text()) == json.loads(done.stdout)
 
 
 @pytest.mark.slow

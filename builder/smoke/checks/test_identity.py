@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from builder.smoke.cloud import Cloud
 
+pytestmark = pytest.mark.needs("keystone")
+
 SERVICES = {
     "keystone": "identity",
     "glance": "image",
