@@ -1,8 +1,8 @@
 .NOTPARALLEL:
-.PHONY: help build test setup lint unit integration requirements clean
+.PHONY: help build test setup lint unit integration requirements ci-files clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 15
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 build: setup ## Build, test and push the zed image set
 	.venv/bin/builder build --release zed --push
@@ -30,6 +30,10 @@ requirements: ## Lock the Python dependencies again (everything to its newest: F
 		--generate-hashes --no-header --quiet $(FLAGS) --output-file requirements/dev.txt
 	cd images/compilers && ../../.venv/bin/uv pip compile toolchain.in --python-version 3.11 \
 		--generate-hashes --no-header --quiet $(FLAGS) --output-file toolchain.txt
+
+ci-files: setup ## Write the scheduled CI's definitions again
+	.venv/bin/builder ci --format github >.github/workflows/rebuild.yml
+	.venv/bin/builder ci --format gitlab >ci/gitlab-ci.yml
 
 clean: ## Remove what builds and tests leave in the checkout
 	rm -rf .venv runs dist .*_cache *.egg-info

@@ -296,6 +296,41 @@ def update(
     click.echo(to_json(changes) if output_format == "json" else to_text(changes), nl=False)
 
 
+@cli.command("list", short_help="Print the releases, for people or as CI's matrix.")
+@release_option
+@all_option
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json", "github", "gitlab"]),
+    default="text", show_default=True,
+    help="Form of the result: github is for $GITHUB_OUTPUT, gitlab is a child pipeline.",
+)  # fmt: skip
+@click.pass_obj
+def list_releases(
+    project: Path | None, /, releases: tuple[str, ...], all_releases: bool, output_format: str
+) -> None:
+    """Print the releases, all of them unless --release chooses: what CI fans out over."""
+    from builder.config import load_catalogue, project_root, select_releases
+    from builder.matrix import listing
+
+    if all_releases and releases:
+        raise click.UsageError("give --release NAME, or --all")
+    catalogue = load_catalogue(project_root(project, Path.cwd()))
+    chosen = select_releases(catalogue, releases or ("*",))
+    click.echo(listing(catalogue, chosen, output_format), nl=False)
+
+
+@cli.command(short_help="Print the definition of the scheduled CI.")
+@click.option(
+    "--format", "system", type=click.Choice(["github", "gitlab"]), required=True,
+    help="The CI system that it is for.",
+)  # fmt: skip
+def ci(system: str) -> None:
+    """Print a CI definition that rebuilds, tests and pushes stale releases every day."""
+    from builder.ci import definition
+
+    click.echo(definition(system), nl=False)
+
+
 def _options(
     project: Path | None, releases: tuple[str, ...], all_releases: bool = False, **given: Any
 ) -> Options:

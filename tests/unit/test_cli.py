@@ -11,6 +11,7 @@ import pytest
 from packaging.version import Version
 
 from builder import lock
+from builder.ci import definition
 from builder.cli import main
 from builder.config import load_catalogue
 from builder.errors import MachineError
@@ -71,7 +72,7 @@ def test_the_plan_for_machines(run: Run) -> None:
     assert json.loads(done.out)["plans"][0]["namespace"] == "a/b"
 
 
-@pytest.mark.parametrize("command", ["build", "render", "lock", "update"])
+@pytest.mark.parametrize("command", ["build", "list", "render", "lock", "update"])
 def test_an_unknown_release(run: Run, command: str) -> None:
     extra = ["--output", "out"] if command == "render" else []
     done = run(command, "--release", "zde", *extra)
@@ -130,6 +131,9 @@ def test_a_name_that_cannot_be(run: Run, arguments: list[str], expected: str) ->
         (["build", "--release", "zed", "now"], "Got unexpected extra argument (now)"),
         (["render", "--release", "zed"], "Missing option '--output'."),
         (["build", "--release", "zed", "--format", "xml"], "'xml' is not one of 'text', 'json'."),
+        (["list", "--release", "zed", "--all"], "give --release NAME, or --all"),
+        (["list", "--format", "xml"], "'xml' is not one of 'text', 'json', 'github', 'gitlab'."),
+        (["ci"], "Missing option '--format'."),
         (["build", "--release", "zed", "--push", "--no-smoke"], "--push needs the smoke test"),
         (["build", "--release", "zed", "--base-image", "de bian"], "'de bian' is not an image ref"),
         (["build", "--release", "zed", "--base-image", ""], "'' is not an image reference such as"),
@@ -218,7 +222,27 @@ def test_an_error_of_the_file_system(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert done == Outcome(3, "", "error: /srv/out: Permission denied\n")
 
 
-@pytest.mark.parametrize("command", ["build", "render", "lock", "update"])
+def test_the_list_of_releases(run: Run) -> None:
+    done = run("list")
+    assert done == Outcome(0, done.out, "")
+    words = done.out.splitlines()[-1].split()
+    assert words == ["zed", "Zed", "end-of-life", "2024-01-01", "bookworm", "22.0.2", "26.3.0"]
+
+
+def test_the_list_of_releases_for_ci(run: Run) -> None:
+    done = run("list", "--release", "z*", "--format", "github")
+    assert done == Outcome(0, 'matrix={"release":["zed"]}\nempty=false\n', "")
+    assert run("list", "--all", "--format", "github") == done
+    assert "\nrebuild zed:\n" in run("list", "--format", "gitlab").out
+
+
+@pytest.mark.parametrize("system", ["github", "gitlab"])
+def test_the_scheduled_ci(run: Run, tmp_path: Path, system: str) -> None:
+    done = run("--project", str(tmp_path), "ci", "--format", system)
+    assert done == Outcome(0, definition(system), "")
+
+
+@pytest.mark.parametrize("command", ["build", "list", "render", "lock", "update"])
 def test_help(run: Run, command: str) -> None:
     done = run(command, "--help")
     assert done.code == 0
@@ -230,7 +254,7 @@ def test_help(run: Run, command: str) -> None:
 def test_the_list_of_commands(run: Run) -> None:
     done = run("--help")
     assert done.code == 0
-    for name in ("build", "lock", "render", "update"):
+    for name in ("build", "ci", "list", "lock", "render", "update"):
         assert f"\n  {name} " in done.out
     assert "..." not in done.out.replace("[ARGS]...", "")
 

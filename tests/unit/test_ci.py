@@ -1,0 +1,95 @@
+"""The scheduled CI: what is checked in is what the generator says, and both systems do the same."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from builder.ci import SYSTEMS, child_pipeline, definition
+
+ROOT = Path(__file__).parents[2]
+
+
+def parsed(text: str) -> Any:
+    return YAML(typ="safe").load(text)
+
+
+@pytest.fixture(scope="module")
+def workflow() -> Any:
+    """GitHub's, parsed; a YAML 1.2 parser takes `on` for a word."""
+    return parsed(definition("github"))
+
+
+def commands(job: Any) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_checked_in_definition(system: str) -> None:
+    path = SYSTEMS[system]
+    there = (ROOT / path).read_text(encoding="utf-8")
+    assert there == definition(system), f"{path} is not what builder/ci/ says; run: make ci-files"
+
+
+@pytest.mark.parametrize("kind", [*SYSTEMS, "child"])
+def test_the_layout(kind: str) -> None:
+    text = child_pipeline(["zed"]) if kind == "child" else definition(kind)
+    assert text.endswith("\n")
+    assert "\n\n\n" not in text
+    assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+def test_both_systems_run_the_same_commands(workflow: Any) -> None:
+    def normal(script: str) -> str:
+        return re.sub(r"--format .*", "", script).strip()
+
+    gitlab = parsed(definition("gitlab"))["matrix"]["script"]
+    assert [normal(run) for run in commands(workflow["jobs"]["matrix"])][1:] == [
+        normal(script) for script in gitlab
+    ]
+    child = parsed(child_pipeline(["zed"]))
+    assert [run.strip() for run in commands(workflow["jobs"]["build"])][1:] == [
+        script.strip() for script in child["rebuild zed"]["script"]
+    ]
+    (report,) = child["report"]["script"]
+    assert report in commands(workflow["jobs"]["report"])[0]
+
+
+def test_no_command_has_an_expression_in_it(workflow: Any) -> None:
+    for job in workflow["jobs"].values():
+        assert [run for run in commands(job) if "${{" in run] == []
+
+
+def test_every_action_is_pinned_by_commit() -> None:
+    uses = re.findall(r"uses: (.*)", definition("github"))
+    assert len(uses) == 4
+    for each in uses:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)
+
+
+def test_only_the_build_may_write(workflow: Any) -> None:
+    assert workflow["permissions"] == {"contents": "read"}
+    writers = [name for name, job in workflow["jobs"].items() if "write" in str(job["permissions"])]
+    assert writers == ["build"]
+
+
+def test_the_token_is_in_the_log_ins_environment_only(workflow: Any) -> None:
+    holders = [
+        (name, step["id"])
+        for name, job in workflow["jobs"].items()
+        for step in job["steps"]
+        if "secrets." in str(step)
+    ]
+    assert holders == [("matrix", "login"), ("build", "login")]
+    assert "secrets." not in str(workflow.get("env"))
+
+
+def test_releases_do_not_cancel_each_other(workflow: Any) -> None:
+    build = workflow["jobs"]["build"]
+    assert build["strategy"]["fail-fast"] is False
+    assert build["concurrency"] == {
+        "group": "rebuild-${{ matrix.release }}",
+        "cancel-in-progress": False,
+    }
