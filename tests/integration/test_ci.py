@@ -1,0 +1,137 @@
+"""The scheduled CI's files under the checkers of their systems, which find what is made wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from ruamel.yaml import YAML
+
+from builder.ci import SYSTEMS, child_pipeline, definition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAMS = Path(sys.executable).parent
+SCHEMAS = {
+    "github": ("vendor.github-workflows",),
+    "gitlab": ("vendor.gitlab-ci", "--data-transform=gitlab-ci"),
+}
+FILES = {
+    "rebuild": ("github", definition("github")),
+    "gitlab-ci": ("gitlab", definition("gitlab")),
+    "child": ("gitlab", child_pipeline(["zed", "2025.1"])),
+    "empty child": ("gitlab", child_pipeline([])),
+}
+
+
+def check(*argv: str | Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    # actionlint finds shellcheck on PATH.
+    path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [PROGRAMS / argv[0], *argv[1:]],
+        env={**os.environ, "PATH": path},
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def check_schema(system: str, path: Path) -> subprocess.CompletedProcess[str]:
+    name, *options = SCHEMAS[system]
+    return check("check-jsonschema", "--builtin-schema", name, *options, path)
+
+
+def actionlint(text: str) -> subprocess.CompletedProcess[str]:
+    return check("actionlint", "-no-color", "-shellcheck=shellcheck", "-", text=text)
+
+
+def broken(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_schema(tmp_path: Path, name: str) -> None:
+    system, text = FILES[name]
+    path = tmp_path / "ci.yml"
+    path.write_text(text, encoding="utf-8")
+    done = check_schema(system, path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("rebuild", "runs-on:", "run-on:", "'runs-on' is a required property"),
+        ("rebuild", "cancel-in-progress: false", "cancel-in-progress: [1]", "[1]"),
+        ("gitlab-ci", "strategy: depend", "strategy: wait", "strategy: 'wait' is not one of"),
+        ("child", "when: always", "when: sometimes", "'sometimes'"),
+    ],
+)
+def test_the_schema_finds(tmp_path: Path, name: str, old: str, new: str, said: str) -> None:
+    system, text = FILES[name]
+    path = tmp_path / "ci.yml"
+    path.write_text(broken(text, old, new), encoding="utf-8")
+    done = check_schema(system, path)
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def test_actionlint() -> None:
+    done = actionlint(definition("github"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("steps.list.outputs.empty", "steps.lst.outputs.empty", "[expression]"),
+        ("needs: [matrix, build]", "needs: [matrix, biuld]", "[job-needs]"),
+        ('echo "No release was built."', "echo ${{ github.head_ref }}", "untrusted"),
+        ('tail -n 20 "$output"', "tail -n 20 $output", "SC2086"),
+        ("37 3 * * *", "37 25 * * *", "[events]"),
+    ],
+)
+def test_actionlint_finds(old: str, new: str, said: str) -> None:
+    done = actionlint(broken(definition("github"), old, new))
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def scripts(text: str) -> dict[str, Sequence[str]]:
+    jobs = YAML(typ="safe").load(text).items()
+    return {name: job["script"] for name, job in jobs if "script" in job}
+
+
+@pytest.mark.parametrize("name", ["gitlab-ci", "child", "empty child"])
+def test_the_shell_of_gitlab(name: str) -> None:
+    for script in scripts(FILES[name][1]).values():
+        done = check("shellcheck", "--shell=bash", "-", text="\n".join(script))
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_report(tmp_path: Path) -> None:
+    """Its commands, run: the end of every output, and a word when there is none."""
+    (script,) = scripts(FILES["child"][1])["report"]
+
+    def report() -> str:
+        argv = ["bash", "-eo", "pipefail", "-c", script]
+        return subprocess.check_output(argv, cwd=tmp_path, text=True)
+
+    assert report() == "No release was built.\n"
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/2025.1.txt").write_text("".join(f"{n}\n" for n in range(30)))
+    (tmp_path / "runs/zed.txt").write_text("error: no\n")
+    shown = report()
+    assert shown.startswith("## 2025.1\n\n```\n10\n")
+    assert shown.endswith("29\n```\n\n## zed\n\n```\nerror: no\n```\n\n")
+
+
+def test_every_system_is_checked() -> None:
+    assert {system for system, _ in FILES.values()} == set(SYSTEMS) == set(SCHEMAS)
