@@ -87,8 +87,9 @@ def _choose_threads() -> None:
     """From 2026.1 on, and before the first import of nova, which would choose eventlet."""
     from nova import monkey_patch
 
-    if "backend" in inspect.signature(monkey_patch.patch).parameters:
-        monkey_patch.patch(backend="threading")
+    patch = getattr(monkey_patch, "patch", None)
+    if patch and "backend" in inspect.signature(patch).parameters:
+        patch(backend="threading")
 
 
 def _configure_mappers() -> None:
