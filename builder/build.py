@@ -48,16 +48,23 @@ class BuiltSet:
 
 @dataclass(frozen=True)
 class Caches:
-    """Where BuildKit's cache is read from and written to, in buildx's own words."""
+    """Where BuildKit's cache is read from and written to, in buildx's own words.
+
+    ``{target}`` in them is each target's name: targets that wrote to one place would overwrite it.
+    """
 
     read: str | None = None
     write: str | None = None
 
-    @property
-    def settings(self) -> dict[str, str]:
+    def settings(self, targets: Iterable[str]) -> dict[str, str]:
         """The same as overrides of a bake file's keys."""
-        given = {"*.cache-from": self.read, "*.cache-to": self.write}
-        return {key: value for key, value in given.items() if value}
+        given = {"cache-from": self.read, "cache-to": self.write}
+        return {
+            f"{target}.{key}": value.replace("{target}", target)
+            for key, value in given.items()
+            if value
+            for target in targets
+        }
 
 
 NO_CACHES = Caches()
@@ -133,6 +140,7 @@ def build(
         "CA_BUNDLE": ca_bundle(),
     }
     targets = [image.target for image in plan.images]
+    stages = json.loads((directory / "bake.json").read_text(encoding="utf-8"))["target"]
     for attempt in range(_RETRIES + 1):
         progress = _Progress(logs)
         metadata = logs / "bake-metadata.json"
@@ -143,7 +151,7 @@ def build(
                     targets,
                     variables=variables,
                     metadata=metadata,
-                    settings=caches.settings,
+                    settings=caches.settings(stages),
                     builder=builder,
                 )
             )

@@ -99,7 +99,7 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 @click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--no-smoke", is_flag=True, help="Leave the smoke test out; excludes --push.")
 @click.option("--builder", metavar="NAME", help="Build with this buildx builder.")
-@click.option("--cache-from", metavar="SPEC", help="Read BuildKit's cache from there, too.")
+@click.option("--cache-from", metavar="SPEC", help="Read BuildKit's cache from there.")
 @click.option("--cache-to", metavar="SPEC", help="Write BuildKit's cache there.")
 @click.option(
     "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
@@ -299,6 +299,9 @@ def update(
 @cli.command("list", short_help="Print the releases, for people or as CI's matrix.")
 @release_option
 @all_option
+@registry_option
+@namespace_option
+@click.option("--stale", is_flag=True, help="Only those whose published images are stale.")
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json", "github", "gitlab"]),
     default="text", show_default=True,
@@ -306,16 +309,24 @@ def update(
 )  # fmt: skip
 @click.pass_obj
 def list_releases(
-    project: Path | None, /, releases: tuple[str, ...], all_releases: bool, output_format: str
+    project: Path | None,
+    /,
+    releases: tuple[str, ...],
+    all_releases: bool,
+    stale: bool,
+    output_format: str,
+    **given: Any,
 ) -> None:
     """Print the releases, all of them unless --release chooses: what CI fans out over."""
-    from builder.config import load_catalogue, project_root, select_releases
+    from builder import pipeline
+    from builder.config import load_catalogue, select_releases
     from builder.matrix import listing
 
-    if all_releases and releases:
-        raise click.UsageError("give --release NAME, or --all")
-    catalogue = load_catalogue(project_root(project, Path.cwd()))
-    chosen = select_releases(catalogue, releases or ("*",))
+    options = _options(project, releases, all_releases or not releases, **given)
+    if stale:
+        options = pipeline.only_stale(options)
+    catalogue = load_catalogue(options.root)
+    chosen = select_releases(catalogue, options.releases)
     click.echo(listing(catalogue, chosen, output_format), nl=False)
 
 
