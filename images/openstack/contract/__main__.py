@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -61,6 +62,7 @@ def serve(role: str) -> int:
 def prepare(role: str) -> int:
     from contract import prepare as steps
 
+    gc.disable()  # it ends within seconds of work
     return steps.run(settings_of(role, quiet=True))
 
 

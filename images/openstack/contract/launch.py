@@ -6,6 +6,7 @@ import importlib
 import sys
 
 from contract import gate, messaging
+from contract.imports import without_collecting
 
 MODULES = {
     "nova-scheduler": "nova.cmd.scheduler",
@@ -16,7 +17,8 @@ MODULES = {
 
 def launch(program: str, arguments: list[str]) -> int:
     sys.argv = [program, *arguments]
-    module = importlib.import_module(MODULES[program])
-    messaging.shorten_waits()
+    with without_collecting():
+        module = importlib.import_module(MODULES[program])
+        messaging.shorten_waits()
     gate.pass_through()
     return int(module.main() or 0)

@@ -37,7 +37,11 @@ def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
     for service in settings.services:
         env = base if service is settings.main else own_environment(service, base)
         found.append(api(service, env, int(environ.get("API_THREADS") or "4")))
-    launched = [Program(name, (*contract, "launch", name), base) for name in settings.role.programs]
+    # Name resolution by the C library, as nova itself always had it.
+    launching = {**base, "EVENTLET_NO_GREENDNS": "yes"}
+    launched = [
+        Program(name, (*contract, "launch", name), launching) for name in settings.role.programs
+    ]
     return found + launched
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from contract import gate, messaging
+from contract.imports import without_collecting
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 HEALTH_PATH = "/-/health"
@@ -69,9 +70,15 @@ def load(service: str) -> Wsgi:
     if service == "nova":
         _choose_threads()
     names = [*PRELOAD.get(service, ()), *([module] if factory else [])]
-    for name in names:
-        importlib.import_module(name)
+    with without_collecting():
+        for name in names:
+            importlib.import_module(name)
     gate.pass_through()
+    with without_collecting():
+        return _make(service, module, attribute, factory)
+
+
+def _make(service: str, module: str, attribute: str, factory: bool) -> Wsgi:
     if service == "nova":
         messaging.shorten_waits()
     found = getattr(importlib.import_module(module), attribute)
