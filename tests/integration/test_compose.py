@@ -253,7 +253,9 @@ def test_without_its_database_it_is_unhealthy_until_that_is_back(
 
 
 @pytest.mark.slow
-def test_ten_computes_each_have_a_name_of_their_own(cloud_set: Set, admin: Connection) -> None:
+def test_twenty_computes_each_have_a_name_of_their_own(cloud_set: Set, admin: Connection) -> None:
+    """bench/computes measures how long it takes; here a slow machine has twice the 60 s."""
+
     def up() -> set[str]:
         """Computes of the set: docker names them by the container's id, others have names."""
         names = {h["hypervisor_hostname"] for h in hypervisors(admin) if h["state"] == "up"}
@@ -261,9 +263,9 @@ def test_ten_computes_each_have_a_name_of_their_own(cloud_set: Set, admin: Conne
 
     assert len(up()) == 1
     begin = time.monotonic()
-    scale(cloud_set, 10)
-    left = 180 - (time.monotonic() - begin)
-    until("10 hypervisors", lambda: len(up()) == 10, limit=left)
+    scale(cloud_set, 20)
+    left = 120 - (time.monotonic() - begin)
+    until("20 hypervisors", lambda: len(up()) == 20, limit=left)
     scale(cloud_set, 1)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 # A start takes about this long on two cores.
-START = 30.0
+START = 25.0
 GAP = 0.15
 
 
