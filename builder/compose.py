@@ -18,15 +18,17 @@ def compose_file(
     catalogue: Catalogue,
     plan: Plan,
     *,
-    fixed_ports: bool,
+    port_base: int | None,
     computes: int | None = None,
+    driver: str | None = None,
     references: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The compose specification of the whole set of ``plan``.
+    """The compose specification of the images of ``plan``.
 
-    Ports are published on 127.0.0.1 only: under their own numbers with ``fixed_ports``, under free
-    ones otherwise, so that several sets can run side by side. ``computes`` is the number of
-    compute nodes; ``references`` name other images than the plan's, by target.
+    Ports are published on 127.0.0.1 only, under their own numbers plus ``port_base``; under free
+    ones without it, so that several sets can run side by side. ``computes`` is the number of
+    compute nodes and ``driver`` theirs, such as fake.MediumFakeDriver; ``references`` name other
+    images than the plan's, by target.
     """
     targets = catalogue.targets
     services = {
@@ -34,16 +36,19 @@ def compose_file(
             image.target,
             targets[image.target],
             (references or {}).get(image.target, image.reference),
-            fixed_ports,
+            port_base,
         )
         for image in plan.images
     }
-    if computes is not None:
-        services[COMPUTE]["scale"] = computes
+    if COMPUTE in services:
+        if computes is not None:
+            services[COMPUTE]["scale"] = computes
+        if driver is not None:
+            services[COMPUTE]["environment"]["COMPUTE_DRIVER"] = driver
     return {"services": services}
 
 
-def _service(name: str, target: Target, reference: str, fixed_ports: bool) -> dict[str, Any]:
+def _service(name: str, target: Target, reference: str, port_base: int | None) -> dict[str, Any]:
     service: dict[str, Any] = {
         "image": reference,
         # A single $ would be a variable of the compose file.
@@ -58,6 +63,8 @@ def _service(name: str, target: Target, reference: str, fixed_ports: bool) -> di
     else:
         service["scale"] = target.replicas
     if target.ports:
-        prefix = "127.0.0.1:{}:{}" if fixed_ports else "127.0.0.1::{1}"
-        service["ports"] = [prefix.format(port, port) for port in target.ports]
+        service["ports"] = [
+            f"127.0.0.1:{'' if port_base is None else port_base + port}:{port}"
+            for port in target.ports
+        ]
     return service

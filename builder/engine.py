@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from packaging.version import InvalidVersion, Version
 
@@ -17,7 +17,7 @@ from builder.diff import Contents
 from builder.errors import BuilderError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from python_on_whales import Container, DockerClient
     from python_on_whales.components.compose.cli_wrapper import ComposeCLI
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MINIMUM_ENGINE = Version("23.0")
-_POLL = 1.0
+_POLL = 0.5
 # Prints nothing in an image without OpenStack.
 _LIST_PYTHON = """
 for each in /opt/openstack/lib/python*/site-packages/*.dist-info/METADATA; do
@@ -194,24 +194,37 @@ class Engine:
         client = DockerClient(compose_files=[project.file], compose_project_name=project.name)
         return client.compose
 
-    def up(self, project: Project, *, timeout: int) -> None:
+    def up(
+        self,
+        project: Project,
+        *,
+        timeout: int,
+        pull: bool = False,
+        progress: Callable[[ContainerState], None] | None = None,
+    ) -> None:
         """Start a compose project and wait until all of it is healthy, ``timeout`` seconds.
 
-        Raises ``EngineError`` as soon as a container ends: compose's own wait would go on.
+        With ``pull``, images that are not here are pulled. ``progress`` is told of each container
+        whose state changes. Raises ``EngineError`` as soon as a container ends: compose's own wait
+        would go on.
         """
         with _translated("the set did not start"):
-            self._compose(project).up(detach=True, quiet=True, pull="never")
-            limit = time.monotonic() + timeout
-            while self._count(project) > self._count(project, health="healthy"):
-                if self._count(project, status="exited"):
-                    raise EngineError("the set did not become healthy", "a container ended")
-                if time.monotonic() > limit:
-                    raise EngineError("the set did not become healthy", f"not within {timeout} s")
-                time.sleep(_POLL)
-
-    def _count(self, project: Project, **state: str) -> int:
-        filters: dict[str, Any] = {"label": f"com.docker.compose.project={project.name}", **state}
-        return len(self._docker.container.list(all=True, filters=filters))
+            self._compose(project).up(detach=True, quiet=True, pull="missing" if pull else "never")
+        limit = time.monotonic() + timeout
+        seen: dict[str, ContainerState] = {}
+        while True:
+            states = self.containers(project)
+            for state in states:
+                if progress and seen.get(state.name) != state:
+                    progress(state)
+                seen[state.name] = state
+            if all(state.health == "healthy" for state in states):
+                return
+            if ended := [state.name for state in states if state.status == "exited"]:
+                raise EngineError("the set did not become healthy", f"{ended[0]} ended")
+            if time.monotonic() > limit:
+                raise EngineError("the set did not become healthy", f"not within {timeout} s")
+            time.sleep(_POLL)
 
     def down(self, project: Project) -> None:
         """Remove every container, network and volume of a compose project."""
@@ -225,6 +238,41 @@ class Engine:
                 all=True, filters=[("label", f"com.docker.compose.project={project.name}")]
             )
             return tuple(sorted((_state(container) for container in found), key=lambda s: s.name))
+
+    def projects(self, prefix: str) -> tuple[str, ...]:
+        """The names of all compose projects that begin with ``prefix``."""
+        with _translated("cannot list the sets"):
+            found = self._docker.compose.ls(all=True)
+        names = [each.name for each in found if each.name]
+        return tuple(sorted(name for name in names if name.startswith(prefix)))
+
+    def follow(self, project: Project, services: Sequence[str], *, follow: bool) -> Iterator[str]:
+        """The log lines of a compose project's services; with ``follow`` as they come."""
+        with _translated(f"no logs of {project.name}"):
+            stream = self._compose(project).logs(list(services), follow=follow, stream=True)
+            for _, line in stream or ():
+                yield line.decode("utf-8", "replace")
+
+    def attach(
+        self, container: str, argv: Sequence[str], *, terminal: bool
+    ) -> Generator[tuple[str, bytes], None, int]:
+        """Run ``argv`` in a container: its output as (stdout or stderr, bytes), then its exit code.
+
+        On a ``terminal`` it has that for itself, and nothing is yielded.
+        """
+        from python_on_whales import DockerException
+
+        execute = self._docker.container.execute
+        try:
+            if terminal:
+                execute(container, list(argv), interactive=True, tty=True)
+            else:
+                yield from cast(
+                    "Iterator[tuple[str, bytes]]", execute(container, list(argv), stream=True)
+                )
+        except DockerException as error:
+            return int(error.return_code)
+        return 0
 
     def logs(self, container: str) -> str:
         """Both outputs of a container so far."""

@@ -81,8 +81,12 @@ class ReleasesError(BuilderError):
     """Some releases of a run failed; each said why."""
 
 
+class StartError(BuilderError):
+    """A set did not become healthy."""
+
+
 class SmokeError(BuilderError):
-    """The set did not start, or a check failed."""
+    """A check of the running set failed."""
 
 
 class PublishError(BuilderError):

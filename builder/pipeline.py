@@ -177,7 +177,7 @@ def compose(options: Options, *, computes: int | None, pin: bool) -> str:
             image.target: f"{image.repository}@{_digest(engine, image)}" for image in plan.images
         }
     document = compose_file(
-        prepared.catalogue, plan, fixed_ports=True, computes=computes, references=references
+        prepared.catalogue, plan, port_base=0, computes=computes, references=references
     )
     yaml, text = YAML(), StringIO()
     yaml.width = 200

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from builder.clouds import Cloud, CloudState
     from builder.diff import Difference
     from builder.model import Catalogue, Release
     from builder.plan import Plan
@@ -132,6 +133,43 @@ def diff_to_text(found: Difference) -> str:
         for name, (before, after) in getattr(found, kind).items():
             lines.append(f"{kind}: {name} {before or 'absent'} → {after or 'absent'}")
     return "\n".join(lines) + "\n"
+
+
+def cloud_to_json(cloud: Cloud) -> str:
+    """A cloud that is up as JSON, with a version of the format."""
+    body = {**asdict(cloud), "clouds_yaml": str(cloud.clouds_yaml)}
+    return json.dumps({"format": 1, **body}, indent=2) + "\n"
+
+
+def cloud_to_text(cloud: Cloud) -> str:
+    """Where a cloud is, and how to use it."""
+    from tabulate import tabulate
+
+    table = tabulate(cloud.endpoints.items(), tablefmt="plain", disable_numparse=True)
+    return (
+        f"{table}\n\n"
+        f"export OS_CLIENT_CONFIG_FILE={cloud.clouds_yaml} OS_CLOUD={cloud.name}\n"
+        f"builder exec {cloud.name} -- openstack token issue\n"
+        f"builder down {cloud.name}\n"
+    )
+
+
+def clouds_to_json(found: Sequence[CloudState]) -> str:
+    """Clouds and their containers as JSON, with a version of the format."""
+    body = [{**asdict(each), "healthy": each.healthy} for each in found]
+    return json.dumps({"format": 1, "clouds": body}, indent=2) + "\n"
+
+
+def clouds_to_text(found: Sequence[CloudState]) -> str:
+    """One line for each cloud."""
+    from tabulate import tabulate
+
+    rows = [
+        [each.name, "healthy" if each.healthy else "not healthy", len(each.containers)]
+        for each in found
+    ]
+    headers = ["cloud", "health", "containers"]
+    return tabulate(rows, headers=headers, disable_numparse=True) + "\n"
 
 
 def describe_plan(catalogue: Catalogue, plans: Sequence[Plan], output_format: str) -> str:

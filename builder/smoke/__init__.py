@@ -14,8 +14,9 @@ from xml.etree import ElementTree as ET
 
 from builder import process
 from builder.compose import compose_file
-from builder.engine import ContainerState, Engine, EngineError, Project
+from builder.engine import ContainerState, Engine, Project
 from builder.errors import SmokeError
+from builder.start import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT = 300
 CHECKS = Path(__file__).with_name("checks")
 
 
@@ -57,7 +57,7 @@ def smoke(
     """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "compose.json"
-    file.write_text(json.dumps(compose_file(catalogue, plan, fixed_ports=False), indent=2))
+    file.write_text(json.dumps(compose_file(catalogue, plan, port_base=None), indent=2))
     name = "".join(c if c.isalnum() else "-" for c in plan.release)
     project = Project(f"builder-smoke-{name}-{secrets.token_hex(4)}", file)
     with running(engine, project, directory / "logs"):
@@ -70,10 +70,7 @@ def running(engine: Engine, project: Project, logs: Path) -> Iterator[None]:
     """The set of ``project``, healthy; its logs are kept and it is removed whatever happens."""
     log.info("smoke: starting %s", project.name)
     try:
-        try:
-            engine.up(project, timeout=START_TIMEOUT)
-        except EngineError as error:
-            raise _not_healthy(engine, project, error, logs) from error
+        start(engine, project, logs=logs)
         log.info("smoke: every container is healthy")
         yield
     finally:
@@ -125,24 +122,6 @@ def _check(stack: Stack, directory: Path) -> SmokeResult:
 def _failures(output: str) -> str:
     lines = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR", "E  "))]
     return "\n".join(lines[-20:] or output.splitlines()[-20:])
-
-
-def _not_healthy(engine: Engine, project: Project, error: EngineError, logs: Path) -> SmokeError:
-    states = engine.containers(project)
-    bad = [state for state in states if state.health != "healthy"]
-    lines = [
-        f"{state.name}: {state.status}, {state.health or 'no health check'}, exit {state.exit_code}"
-        for state in bad
-    ]
-    tails = [
-        f"--- {state.service}\n" + "\n".join(engine.logs(state.id).splitlines()[-10:])
-        for state in bad[:3]
-    ]
-    reason = lines or error.output.splitlines()[-1:]
-    return SmokeError(
-        "\n".join(["the set did not become healthy", *reason, *tails]),
-        hint=f"the logs of every container are in {logs}",
-    )
 
 
 def _keep_logs(engine: Engine, project: Project, directory: Path) -> None:

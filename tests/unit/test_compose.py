@@ -11,17 +11,17 @@ from builder.model import Catalogue
 from builder.plan import make_plan
 
 
-def services(catalogue: Catalogue, *, fixed_ports: bool) -> dict[str, Any]:
-    found = compose_file(catalogue, make_plan(catalogue, "zed"), fixed_ports=fixed_ports)
+def services(catalogue: Catalogue, *, port_base: int | None) -> dict[str, Any]:
+    found = compose_file(catalogue, make_plan(catalogue, "zed"), port_base=port_base)
     assert list(found) == ["services"]
     return dict(found["services"])
 
 
-@pytest.mark.parametrize("fixed_ports", [True, False])
+@pytest.mark.parametrize("port_base", [0, None])
 def test_every_target_is_a_service_that_is_locked_down(
-    catalogue: Catalogue, fixed_ports: bool
+    catalogue: Catalogue, port_base: int | None
 ) -> None:
-    found = services(catalogue, fixed_ports=fixed_ports)
+    found = services(catalogue, port_base=port_base)
     assert found.keys() == catalogue.targets.keys()
     for name, service in found.items():
         assert service["image"] == f"127.0.0.1:5001/openstack/openstack-{name}:zed"
@@ -31,9 +31,11 @@ def test_every_target_is_a_service_that_is_locked_down(
         assert "privileged" not in service
 
 
-@pytest.mark.parametrize("fixed_ports", [True, False])
-def test_ports_are_published_on_the_loopback_only(catalogue: Catalogue, fixed_ports: bool) -> None:
-    found = services(catalogue, fixed_ports=fixed_ports)
+@pytest.mark.parametrize("port_base", [0, None])
+def test_ports_are_published_on_the_loopback_only(
+    catalogue: Catalogue, port_base: int | None
+) -> None:
+    found = services(catalogue, port_base=port_base)
     ports = [port for service in found.values() for port in service.get("ports", ())]
     assert len(ports) == sum(len(target.ports) for target in catalogue.targets.values())
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
@@ -41,14 +43,14 @@ def test_ports_are_published_on_the_loopback_only(catalogue: Catalogue, fixed_po
 
 def test_ports_fixed_and_free(project: Path) -> None:
     small = load_catalogue(project)
-    fixed, free = services(small, fixed_ports=True), services(small, fixed_ports=False)
+    fixed, free = services(small, port_base=0), services(small, port_base=None)
     assert fixed["nova-controller"]["ports"] == ["127.0.0.1:8774:8774", "127.0.0.1:8775:8775"]
     assert free["nova-controller"]["ports"] == ["127.0.0.1::8774", "127.0.0.1::8775"]
     assert "ports" not in fixed["nova-compute"]
 
 
 def test_names_on_the_network(project: Path) -> None:
-    found = services(load_catalogue(project), fixed_ports=False)
+    found = services(load_catalogue(project), port_base=None)
     assert found["nova-controller"]["hostname"] == "nova-controller"
     assert found["nova-controller"]["networks"] == {
         "default": {"aliases": ["controller", "nova.example"]}
@@ -56,12 +58,12 @@ def test_names_on_the_network(project: Path) -> None:
 
 
 def test_replicas_have_host_names_of_their_own(project: Path) -> None:
-    found = services(load_catalogue(project), fixed_ports=True)
+    found = services(load_catalogue(project), port_base=0)
     assert found["nova-compute"]["scale"] == 2
     assert "hostname" not in found["nova-compute"]
     assert "scale" not in found["keystone"]
 
 
 def test_a_dollar_is_no_variable_of_compose(project: Path) -> None:
-    found = services(load_catalogue(project), fixed_ports=True)
+    found = services(load_catalogue(project), port_base=0)
     assert found["nova-controller"]["environment"] == {"PASSWORD": "pa$$$$word"}

@@ -1,0 +1,55 @@
+"""Starts a compose project until all of it is healthy, or says which container is not, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.engine import EngineError
+from builder.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from builder.engine import ContainerState, Engine, Project
+
+TIMEOUT = 300
+
+
+def start(
+    engine: Engine,
+    project: Project,
+    *,
+    logs: Path | None = None,
+    pull: bool = False,
+    progress: Callable[[ContainerState], None] | None = None,
+) -> None:
+    """Start ``project``; ``progress`` is told of each container whose state changes.
+
+    Raises ``StartError`` with the state of each container that is not healthy and the end of its
+    log, and a hint at ``logs`` where whoever called keeps them.
+    """
+    try:
+        engine.up(project, timeout=TIMEOUT, pull=pull, progress=progress)
+    except EngineError as error:
+        raise _not_healthy(engine, project, error, logs) from error
+
+
+def _not_healthy(
+    engine: Engine, project: Project, error: EngineError, logs: Path | None
+) -> StartError:
+    states = engine.containers(project)
+    bad = [state for state in states if state.health != "healthy"]
+    lines = [
+        f"{state.name}: {state.status}, {state.health or 'no health check'}, exit {state.exit_code}"
+        for state in bad
+    ]
+    tails = [
+        f"--- {state.service}\n" + "\n".join(engine.logs(state.id).splitlines()[-10:])
+        for state in bad[:3]
+    ]
+    reason = lines or error.output.splitlines()[-1:]
+    return StartError(
+        "\n".join(["the set did not become healthy", *reason, *tails]),
+        hint=f"the logs of every container are in {logs}" if logs else None,
+    )

@@ -1,0 +1,99 @@
+"""`builder up` and what goes with it: clouds by name, side by side, and gone without a rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import openstack
+import pytest
+
+from tests.integration import clouds
+from tests.integration.clouds import NAMESPACE, ROOT, Done, docker, run
+from tests.integration.conftest import BUILDER
+
+pytestmark = pytest.mark.usefixtures("images")
+
+CLOUD = ("--release", "zed", "--namespace", NAMESPACE)
+
+
+def builder(*arguments: str) -> Done:
+    return run(str(BUILDER), "--project", str(ROOT), *arguments, limit=300)
+
+
+def containers(name: str) -> list[str]:
+    return docker("ps", "-aq", "--filter", f"name=builder-cloud-{name}-").split()
+
+
+def test_one_service_with_what_it_needs() -> None:
+    name = clouds.unique("up")
+    try:
+        done = builder("up", "keystone", *CLOUD, "--name", name, "--json")
+        assert done.code == 0, done.stderr
+        assert f"builder-cloud-{name}-keystone-1: healthy" in done.stderr
+        cloud = json.loads(done.stdout)
+        assert list(cloud["endpoints"]) == ["identity"]
+        assert len(containers(name)) == 2
+        config = openstack.config.OpenStackConfig(config_files=[cloud["clouds_yaml"]])
+        connection = openstack.connection.Connection(config=config.get_one(f"{name}-demo"))
+        assert connection.identity.get("/auth/projects").json()["projects"][0]["name"] == "demo"
+        again = builder("up", "keystone", *CLOUD, "--name", name)
+        assert (again.code, again.stdout) == (2, "")
+        assert f"there is a cloud {name} already\nhint: builder down {name}" in again.stderr
+        looks_into(name)
+    finally:
+        done = builder("down", name)
+    assert (done.code, done.stdout) == (0, f"{name}\n")
+    assert containers(name) == []
+    assert not Path(cloud["clouds_yaml"]).parent.exists()
+    assert builder("down", name).code == 2
+
+
+def looks_into(name: str) -> None:
+    """ps, exec and logs of a cloud that is up."""
+    listed = json.loads(builder("ps", "--format", "json").stdout)["clouds"]
+    assert [each["healthy"] for each in listed if each["name"] == name] == [True]
+    done = builder("exec", name, "--", "openstack", "--version")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith("openstack ")
+    done = builder("exec", "--service", "mariadb", name, "--", "sh", "-c", "echo no >&2; exit 7")
+    assert (done.code, done.stdout, done.stderr) == (7, "", "no\n")
+    done = builder("exec", "--service", "keystne", name, "--", "true")
+    assert done.code == 2
+    assert "hint: did you mean keystone?" in done.stderr
+    assert "is prepared" in builder("logs", name, "keystone").stdout
+
+
+def test_an_interrupt_leaves_nothing() -> None:
+    name = clouds.unique("up")
+    argv = (BUILDER, "--project", ROOT, "up", *CLOUD, "--name", name)
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        clouds.until("some containers", lambda: len(containers(name)) > 3, limit=60)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    finally:
+        process.kill()
+    clouds.until("the end of all", lambda: not containers(name), limit=5)
+    assert not docker("network", "ls", "-q", "--filter", f"name=builder-cloud-{name}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--name", "a b"), "not a name: a b"),
+        (("--port-base", "60000"), "are not free"),
+        (("nowa",), "unknown image: nowa\nhint: did you mean nova?"),
+        (("--release", "2025.*"), "a cloud is of one release"),
+    ],
+)
+def test_bad_input_starts_nothing(arguments: tuple[str, ...], said: str) -> None:
+    begin = time.monotonic()
+    done = builder("up", *CLOUD, *arguments)
+    assert done.code == 2
+    assert said in done.stderr
+    assert time.monotonic() - begin < 20
