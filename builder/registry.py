@@ -107,6 +107,10 @@ class Repository:
         self._expect(answer, requests.codes.created)
         return _digest(data)
 
+    def delete(self, digest: str) -> None:
+        """Remove the manifest of that digest with all its tags; raises ``PublishError``."""
+        self._expect(self._request("DELETE", f"manifests/{digest}"), requests.codes.accepted)
+
     def _write_blob(self, content: bytes) -> dict[str, Any]:
         digest = _digest(content)
         answer = self._request("POST", "blobs/uploads/")

@@ -177,11 +177,11 @@ class Cloud:
 
     def boot(self, name: str, server: str) -> None:
         """The walkthrough's two commands, for a server of another name, in a container."""
-        create, show = commands("docker exec node1 openstack server")
+        create, _ = commands("docker exec node1 openstack server")
         self.openstack(name, *[server if word == "first" else word for word in create[4:]])
+        # Again, and not what `create --wait` printed: a server can fail after it was active.
         shown = self.json(name, "server", "show", server)
         assert shown["status"] == "ACTIVE", f"{shown.get('fault')}\n{self.tails()}"
-        assert show[4:6] == ["server", "show"]
 
     def remove(self) -> None:
         found = docker("ps", "-aq", "--filter", f"name=^/{self.prefix}").split()

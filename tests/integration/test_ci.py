@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from builder.ci import SYSTEMS, child_pipeline, definition
+from builder.registry import Repository
+from tests.integration.clouds import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,6 +134,66 @@ def test_the_report(tmp_path: Path) -> None:
     shown = report()
     assert shown.startswith("## 2025.1\n\n```\n10\n")
     assert shown.endswith("29\n```\n\n## zed\n\n```\nerror: no\n```\n\n")
+
+
+def step(job: str, name: str) -> str:
+    """The shell commands of a step of GitHub's workflow."""
+    jobs = YAML(typ="safe").load(definition("github"))["jobs"]
+    (found,) = [each["run"] for each in jobs[job]["steps"] if each.get("id") == name]
+    return str(found)
+
+
+def run_step(directory: Path, job: str, name: str, **env: str) -> dict[str, str]:
+    """Run a step as GitHub does, in a checkout in ``directory``; returns its outputs."""
+    outputs = directory / "outputs"
+    outputs.write_text("")
+    registry = {"REGISTRY": "127.0.0.1:5001", "NAMESPACE": "Builder-CI", "PATTERN": "zed"}
+    files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(directory / "summary")}
+    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(job, name)]
+    done = subprocess.run(
+        argv,
+        cwd=directory,
+        env={**os.environ, **registry, **files, **env},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = outputs.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The project with its virtual environment, as after set-up."""
+    for name in (".venv", "images", "locks", "versions.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_steps_build_what_is_stale_and_then_nothing(checkout: Path) -> None:
+    repository = Repository("127.0.0.1:5001/builder-ci/openstack-set")
+    if left := repository.manifest("zed"):
+        repository.delete(left.digest)
+    found = run_step(checkout, "matrix", "list")
+    assert (json.loads(found["matrix"]), found["empty"]) == ({"release": ["zed"]}, "false")
+    run_step(checkout, "build", "build", RELEASE="zed")
+    pushed = repository.manifest("zed")
+    assert pushed
+    run_step(checkout, "report", "report", MATRIX_RESULT="success", BUILD_RESULT="success")
+    summary = (checkout / "summary").read_text()
+    assert "## zed" in summary
+    assert "pushed: yes" in summary
+
+    found = run_step(checkout, "matrix", "list")
+    assert (json.loads(found["matrix"]), found["empty"]) == ({"release": []}, "true")
+    run_step(checkout, "build", "build", RELEASE="zed")
+    assert "nothing to do" in (checkout / "runs/zed.txt").read_text()
+    again = repository.manifest("zed")
+    assert again
+    assert again.digest == pushed.digest
 
 
 def test_every_system_is_checked() -> None:

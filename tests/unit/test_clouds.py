@@ -6,6 +6,7 @@ import json
 import socket
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +14,11 @@ from builder import clouds
 from builder.clouds import Cloud, CloudState
 from builder.engine import ContainerState
 from builder.errors import UsageError
-from builder.model import Catalogue
 from builder.plan import make_plan
 from builder.report import cloud_to_json, cloud_to_text, clouds_to_json, clouds_to_text
+
+if TYPE_CHECKING:
+    from builder.model import Catalogue
 
 CLOUD = Cloud("k", "zed", {"identity": "http://127.0.0.1:15000/v3"}, Path("/data/k/clouds.yaml"))
 CONTAINER = ContainerState("id", "k-keystone-1", "keystone", "running", "healthy", 0, 0, {})
