@@ -15,8 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openstack
+
+from builder.smoke.cloud import settled
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from openstack.connection import Connection
 
 ROOT = Path(__file__).parents[2]
 WALKTHROUGH = ROOT / "docs" / "tutorial" / "walkthrough.md"
@@ -182,6 +188,34 @@ class Cloud:
         # Again, and not what `create --wait` printed: a server can fail after it was active.
         shown = self.json(name, "server", "show", server)
         assert shown["status"] == "ACTIVE", f"{shown.get('fault')}\n{self.tails()}"
+
+    def boot_from_outside(self, server: str) -> None:
+        """The same from this machine, which takes a fifth of the client's time."""
+        admin = self.connect()
+        image = admin.image.find_image("fake", ignore_missing=False)
+        flavor = admin.compute.find_flavor("m1.tiny", ignore_missing=False)
+        found = admin.compute.create_server(
+            name=server, image_id=image.id, flavor_id=flavor.id, networks="none"
+        )
+        settled(admin, found, "ACTIVE")
+
+    def connect(self) -> Connection:
+        """As admin, to the containers' own addresses."""
+        keystone, glance, nova = (self.address(n) for n in ("keystone", "glance", "controller"))
+        login = dict.fromkeys(("username", "project_name"), "admin")
+        domains = dict.fromkeys(("user_domain_id", "project_domain_id"), "default")
+        url = f"http://{keystone}:5000/v3"
+        return openstack.connection.Connection(
+            auth={"auth_url": url, "password": "ADMIN_PASS", **login, **domains},
+            region_name="RegionOne",
+            identity_endpoint_override=url,
+            image_endpoint_override=f"http://{glance}:9292",
+            compute_endpoint_override=f"http://{nova}:8774/v2.1",
+        )
+
+    def address(self, name: str) -> str:
+        networks = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return docker("inspect", "-f", networks, self.real(name))
 
     def remove(self) -> None:
         found = docker("ps", "-aq", "--filter", f"name=^/{self.prefix}").split()

@@ -62,5 +62,5 @@ def test_a_killed_container_is_started_again(cloud: Cloud, kill: int) -> None:
     clouds.docker("kill", "--signal", "KILL", cloud.real(victim))
     clouds.until("the end", partial(cloud.ended, victim), limit=10, poll=0.1)
     clouds.docker("start", cloud.real(victim))
-    cloud.boot("node1", "first")
     cloud.wait()
+    cloud.boot_from_outside("first")
