@@ -23,7 +23,7 @@ unit: setup ## Run the unit tests
 	.venv/bin/pytest tests/unit
 
 integration: setup ## Run the integration tests, on the real engine
-	.venv/bin/pytest tests/integration
+	.venv/bin/pytest tests/integration --durations=20
 
 requirements: ## Lock the Python dependencies again (everything to its newest: FLAGS=--upgrade)
 	.venv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
