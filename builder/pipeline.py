@@ -81,6 +81,7 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
             log.error("error: %s", error)
             report = ReleaseReport(plan.release, error=str(error))
         reports.append(report)
+        run.mkdir(parents=True, exist_ok=True)
         (run / "report.json").write_text(to_json(reports), encoding="utf-8")
         yield report
 

@@ -215,15 +215,19 @@ def _bake(
         for file in files
         if file.path.name == "Dockerfile" and len(file.path.parts) == 2
     }
-    stages = [
-        *(recipe.name for recipe in catalogue.recipes.values() if not recipe.targets),
-        *(image.target for image in plan.images),
-    ]
-    owners = {name: name for name in dockerfiles} | {i.target: i.recipe for i in plan.images}
+    owners = {name: name for name in dockerfiles} | {
+        name: recipe.name for recipe in catalogue.recipes.values() for name in recipe.targets
+    }
+    known = [ROOTFS, *(r.name for r in catalogue.recipes.values() if not r.targets)]
+    known += catalogue.targets
     targets: dict[str, Any] = {ROOTFS: {"context": "${ROOTFS_DIR}", "output": ["type=cacheonly"]}}
-    for stage in stages:
-        recipe = catalogue.recipes[owners[stage]]
-        targets[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], [ROOTFS, *stages])
+    queue = [image.target for image in plan.images]
+    while queue:
+        stage = queue.pop(0)
+        if stage not in targets:
+            recipe = catalogue.recipes[owners[stage]]
+            targets[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], known)
+            queue += targets[stage]["contexts"]
     for image in plan.images:
         _check_stage(catalogue.recipes[image.recipe], image.target, dockerfiles[image.recipe])
         targets[image.target] |= {

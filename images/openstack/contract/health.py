@@ -26,8 +26,9 @@ class SickError(Exception):
 def main(role: str) -> int:
     """A container that was never healthy is given some time: its service is about to answer."""
     mark = f"/run/{role.split('-')[0]}/healthy"
-    limit = time.monotonic() + (0 if os.path.exists(mark) else PATIENCE)
-    while problem := sickness(role):
+    fresh = not os.path.exists(mark)
+    limit = time.monotonic() + (PATIENCE if fresh else 0)
+    while problem := sickness(role, fresh):
         if time.monotonic() > limit:
             print(problem)
             return 1
@@ -38,10 +39,12 @@ def main(role: str) -> int:
     return 0
 
 
-def sickness(role: str) -> str:
+def sickness(role: str, fresh: bool) -> str:
     """What is wrong; empty when nothing is."""
     try:
         check(role)
+        if fresh and role == "nova-compute":
+            schedulable()
     except SickError as error:
         return str(error)
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
@@ -79,6 +82,18 @@ def compute() -> None:
         raise SickError("nova does not know this compute")
     if states[0] != "up":
         raise SickError(f"nova says that this compute is {states[0]}")
+
+
+def schedulable() -> None:
+    """Placement has what this compute offers, without which no server comes here."""
+    host = os.environ.get("OS_DEFAULT__HOST") or socket.gethostname()
+    state = read_state() or log_in()
+    url = f"{state['placement']}/resource_providers?name={host}"
+    status, body, _ = request("GET", url, headers={"X-Auth-Token": state["token"]})
+    found = json.loads(body).get("resource_providers", []) if status == 200 else []
+    # Each change of its inventory raises the generation.
+    if not any(provider["generation"] for provider in found):
+        raise SickError("placement does not know this compute")
 
 
 def ask_nova(host: str) -> tuple[int, bytes]:
@@ -119,20 +134,24 @@ def log_in() -> dict[str, str]:
     if status != 201:
         raise SickError(f"keystone answers with status {status}")
     catalog = json.loads(body)["token"]["catalog"]
-    state = {"token": answer["x-subject-token"], "url": compute_url(catalog)}
+    state = {
+        "token": answer["x-subject-token"],
+        "url": endpoint(catalog, "compute"),
+        "placement": endpoint(catalog, "placement"),
+    }
     descriptor = os.open(STATE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(state, file)
     return state
 
 
-def compute_url(catalog: list[dict[str, Any]]) -> str:
+def endpoint(catalog: list[dict[str, Any]], kind: str) -> str:
     for service in catalog:
-        if service["type"] == "compute":
-            for endpoint in service["endpoints"]:
-                if endpoint["interface"] == "internal":
-                    return str(endpoint["url"])
-    raise SickError("keystone's catalog has no compute service")
+        if service["type"] == kind:
+            for found in service["endpoints"]:
+                if found["interface"] == "internal":
+                    return str(found["url"]).rstrip("/")
+    raise SickError(f"keystone's catalog has no {kind} service")
 
 
 def request(
