@@ -215,19 +215,7 @@ def _bake(
         for file in files
         if file.path.name == "Dockerfile" and len(file.path.parts) == 2
     }
-    owners = {name: name for name in dockerfiles} | {
-        name: recipe.name for recipe in catalogue.recipes.values() for name in recipe.targets
-    }
-    known = [ROOTFS, *(r.name for r in catalogue.recipes.values() if not r.targets)]
-    known += catalogue.targets
-    targets: dict[str, Any] = {ROOTFS: {"context": "${ROOTFS_DIR}", "output": ["type=cacheonly"]}}
-    queue = [image.target for image in plan.images]
-    while queue:
-        stage = queue.pop(0)
-        if stage not in targets:
-            recipe = catalogue.recipes[owners[stage]]
-            targets[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], known)
-            queue += targets[stage]["contexts"]
+    targets = _stood_on(catalogue, plan, dockerfiles)
     for image in plan.images:
         _check_stage(catalogue.recipes[image.recipe], image.target, dockerfiles[image.recipe])
         targets[image.target] |= {
@@ -236,16 +224,14 @@ def _bake(
             "output": ["type=docker"],
         }
     shared = catalogue.suites[release.suite].epoch
+    owners = _owners(catalogue)
     for name, target in targets.items():
         of_suite = name == ROOTFS or catalogue.recipes[owners[name]].shared
         epoch = shared if of_suite else release.epoch
         target["args"] = {"SOURCE_DATE_EPOCH": str(epoch)}
         target["attest"] = ["type=provenance,disabled=true"]
     if base_image:
-        del targets[ROOTFS]
-        for target in targets.values():
-            if ROOTFS in target["contexts"]:
-                target["contexts"][ROOTFS] = f"docker-image://{base_image}"
+        _put_below(targets, base_image)
     return {
         "variable": {
             "DIR": {"default": "."},
@@ -255,6 +241,41 @@ def _bake(
         "group": {"default": {"targets": [image.target for image in plan.images]}},
         "target": targets,
     }
+
+
+def _owners(catalogue: Catalogue) -> dict[str, str]:
+    """The recipe of each stage that a Dockerfile can name."""
+    return {
+        name: recipe.name
+        for recipe in catalogue.recipes.values()
+        for name in recipe.targets or [recipe.name]
+    }
+
+
+def _stood_on(
+    catalogue: Catalogue, plan: Plan, dockerfiles: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The images of ``plan`` and every stage that they stand on, as targets of a bake file."""
+    owners = _owners(catalogue)
+    known = [ROOTFS, *owners]
+    found: dict[str, dict[str, Any]] = {
+        ROOTFS: {"context": "${ROOTFS_DIR}", "output": ["type=cacheonly"]}
+    }
+    queue = [image.target for image in plan.images]
+    while queue:
+        stage = queue.pop(0)
+        if stage not in found:
+            recipe = catalogue.recipes[owners[stage]]
+            found[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], known)
+            queue += found[stage]["contexts"]
+    return found
+
+
+def _put_below(targets: dict[str, dict[str, Any]], base_image: str) -> None:
+    del targets[ROOTFS]
+    for target in targets.values():
+        if ROOTFS in target["contexts"]:
+            target["contexts"][ROOTFS] = f"docker-image://{base_image}"
 
 
 def _literal(text: str) -> str:
