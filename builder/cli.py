@@ -14,7 +14,7 @@ import click
 from builder.errors import BuilderError, MachineError, ReleasesError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from builder.prepare import Options
     from builder.report import ReleaseReport
@@ -66,6 +66,16 @@ constraints_option = click.option(
 )  # fmt: skip
 
 
+def selection(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which images, and under which names."""
+    for option in (
+        *(format_option, base_option, namespace_option, registry_option),
+        *(image_option, all_option, release_option),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="builder")
 @click.option(
@@ -87,13 +97,7 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 
 
 @cli.command(short_help="Build, test and push the images of a release.")
-@release_option
-@all_option
-@image_option
-@registry_option
-@namespace_option
-@base_option
-@format_option
+@selection
 @click.option("--push", is_flag=True, help="Push the set to the registry once it has passed.")
 @click.option("--stale", is_flag=True, help="Only releases whose published images are stale.")
 @click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
@@ -153,13 +157,7 @@ def _print_reports(reports: Iterator[ReleaseReport], output_format: str) -> None
 
 
 @cli.command(short_help="Show what would be built, or what is stale.")
-@release_option
-@all_option
-@image_option
-@registry_option
-@namespace_option
-@base_option
-@format_option
+@selection
 @click.option("--stale", is_flag=True, help="Compare with what the registry has, and say why.")
 @click.pass_obj
 def plan(project: Path | None, /, stale: bool, output_format: str, **given: Any) -> None:
