@@ -1,0 +1,82 @@
+"""What the commands' options have in common."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from builder.prepare import Options
+
+# https://github.com/distribution/reference: [HOST[:PORT]/]PATH[:TAG][@DIGEST]
+_REFERENCE = re.compile(
+    r"([\w.\[\]:-]+/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+
+
+def reference(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """The callback of an option or argument that is an image reference."""
+    if value is not None and not _REFERENCE.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not an image reference such as debian:bookworm")
+    return value
+
+
+release_option = click.option(
+    "--release", "releases", multiple=True, metavar="NAME",
+    help="OpenStack release, such as zed, or a pattern such as '2025.*'; repeatable.",
+)  # fmt: skip
+all_option = click.option("--all", "all_releases", is_flag=True, help="Every release.")
+image_option = click.option(
+    "--image", "images", multiple=True, metavar="NAME",
+    help="Only this image, or a pattern, and the images that it needs; repeatable.",
+)  # fmt: skip
+registry_option = click.option(
+    "--registry", default="127.0.0.1:5001", show_default=True, metavar="HOST[:PORT]",
+    help="Registry that the images are named after and pushed to.",
+)  # fmt: skip
+namespace_option = click.option(
+    "--namespace", default="openstack", show_default=True, metavar="NAME",
+    help="First part of every repository's name.",
+)  # fmt: skip
+base_option = click.option(
+    "--base-image", metavar="REF", callback=reference,
+    help="Stand the images on this registry image instead of a bootstrapped Debian.",
+)  # fmt: skip
+format_option = click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Form of the result on stdout.",
+)  # fmt: skip
+constraints_option = click.option(
+    "--constraints", metavar="FILE|URL",
+    help="Upper constraints, {release} in it being the release's name "
+    "[default: those that OpenStack publishes for the release].",
+)  # fmt: skip
+
+
+def selection(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which images, and under which names."""
+    for option in (
+        *(format_option, base_option, namespace_option, registry_option),
+        *(image_option, all_option, release_option),
+    ):
+        command = option(command)
+    return command
+
+
+def options_of(
+    project: Path | None, releases: tuple[str, ...], all_releases: bool = False, **given: Any
+) -> Options:
+    """What the command line asks for; raises ``click.UsageError`` for neither releases nor all."""
+    from builder.config import project_root
+    from builder.prepare import Options
+
+    if all_releases == bool(releases):
+        raise click.UsageError("give --release NAME, or --all")
+    root = project_root(project, Path.cwd())
+    return Options(root=root, releases=("*",) if all_releases else releases, **given)
