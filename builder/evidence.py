@@ -1,0 +1,34 @@
+"""What is said about an image and attached to its digest: SBOMs, provenance, the scan's report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Predicate(StrEnum):
+    """in-toto predicate types (https://github.com/in-toto/attestation/tree/main/spec/predicates)."""
+
+    SPDX = "https://spdx.dev/Document"
+    CYCLONEDX = "https://cyclonedx.org/bom"
+    PROVENANCE = "https://slsa.dev/provenance/v1"
+    SCAN = "https://cosign.sigstore.dev/attestation/vuln/v1"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One predicate about an image, as JSON."""
+
+    predicate: Predicate
+    content: bytes
+
+
+class Attach(Protocol):
+    """Attaches documents to an image in a registry, and signs it if it can."""
+
+    def __call__(self, reference: str, documents: tuple[Document, ...]) -> None:
+        """``reference`` is ``HOST/NAME@sha256:…``; raises ``PublishError``.
+
+        Documents that are there already, for this digest and with this content, are left alone.
+        """
