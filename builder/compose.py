@@ -22,13 +22,14 @@ def compose_file(
     computes: int | None = None,
     driver: str | None = None,
     references: Mapping[str, str] | None = None,
+    platform: str | None = None,
 ) -> dict[str, Any]:
     """The compose specification of the images of ``plan``.
 
     Ports are published on 127.0.0.1 only, under their own numbers plus ``port_base``; under free
     ones without it, so that several sets can run side by side. ``computes`` is the number of
     compute nodes and ``driver`` theirs, such as fake.MediumFakeDriver; ``references`` name other
-    images than the plan's, by target.
+    images than the plan's, by target; ``platform`` is one that is not the machine's own.
     """
     targets = catalogue.targets
     services = {
@@ -40,6 +41,8 @@ def compose_file(
         )
         for image in plan.images
     }
+    if platform:
+        services = {name: {**each, "platform": platform} for name, each in services.items()}
     if COMPUTE in services:
         if computes is not None:
             services[COMPUTE]["scale"] = computes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import time
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from packaging.version import InvalidVersion, Version
 
+from builder import process
 from builder.diff import Contents
 from builder.errors import BuilderError, MachineError
 
@@ -33,6 +35,9 @@ for each in /opt/openstack/lib/python*/site-packages/*.dist-info/METADATA; do
         END { print tolower(n), v }' "$each"
 done
 """
+_NODES = re.compile(r"^Platforms:(.*)", re.MULTILINE)
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9/]+")
+_BUILDER_HINT = "docker buildx ls lists those that there are"
 _SETUP_HINT = "run scripts/setup, or start the Docker Engine of this machine"
 
 
@@ -104,6 +109,39 @@ class Engine:
             raise MachineError(
                 f"{free / 1e9:.1f} GB are free for the engine; a set needs {disk / 1e9:.0f} GB",
                 hint="free some with: docker system prune",
+            )
+
+    def check_platforms(self, platforms: Sequence[str], builder: str | None) -> None:
+        """Raise ``MachineError`` unless ``builder`` can build for other ``platforms``.
+
+        Only BuildKit knows what it can run: its own platform, those that the kernel has an emulator
+        for, and those of a builder's nodes.
+        """
+        # python-on-whales asks `buildx ls --format`, which buildx has from 0.14 on.
+        done = process.run(
+            ["docker", "buildx", "inspect", *([builder] if builder else [])],
+            needed_for="building for other platforms",
+            hint=_SETUP_HINT,
+        )
+        if done.returncode != 0:
+            raise MachineError(f"no builder {builder}: {done.stderr.strip()}", hint=_BUILDER_HINT)
+        known = {name for line in _NODES.findall(done.stdout) for name in _PLATFORM.findall(line)}
+        with _translated("cannot inspect the engine"):
+            store = self._docker.system.info().driver_status or ()
+        missing = [each for each in platforms if each not in known]
+        if missing:
+            architecture = missing[0].partition("/")[2]
+            only = ", ".join(sorted(known))
+            raise MachineError(
+                f"the builder cannot build for {', '.join(missing)}, only for {only}",
+                hint=f"emulate it: scripts/setup --emulate {architecture}; "
+                "or name a builder with such a node with --builder",
+            )
+        if not any("containerd" in value for pair in store for value in pair):
+            raise MachineError(
+                "this engine's image store keeps images of one platform only",
+                hint='turn on "containerd-snapshotter" in its daemon.json '
+                "(https://docs.docker.com/engine/storage/containerd/)",
             )
 
     def _check_plugin(self, plugin: str) -> None:

@@ -82,7 +82,7 @@ def _compare(
 def _rendered(options: Options, prepared: Prepared, plan: Plan) -> Rendered:
     release = prepared.catalogue.releases[plan.release]
     epoch = prepared.catalogue.suites[release.suite].epoch
-    base = known_digest(release.suite, epoch, cache=cache_directory())
+    base = known_digest(release.suite, epoch, plan.base_platforms, cache=cache_directory())
     return render_plan(options, prepared, plan, base)
 
 

@@ -42,7 +42,7 @@ def inputs_of(
     recipes = {_recipe(bake["target"][stage]) for stage in stages}
     found = {
         "builder": provenance.tool,
-        "platform": provenance.platform,
+        "platform": ",".join(provenance.platforms),
         BASE: provenance.base_digest,
     }
     for file in files:

@@ -22,6 +22,7 @@ from uv import find_uv_bin
 
 from builder import process
 from builder.errors import LockError
+from builder.platforms import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,6 +36,11 @@ _COMPILE = (
     *("--generate-hashes", "--no-header", "--no-emit-index-url"),
     *("--constraints", "constraints.txt", "--overrides", "overrides.txt"),
 )
+# The C library of the oldest suite is glibc 2.36 (https://packages.debian.org/bookworm/libc6).
+_UV_PLATFORMS = {
+    Platform.AMD64: "x86_64-manylinux_2_36",
+    Platform.ARM64: "aarch64-manylinux_2_36",
+}
 _HEADER = re.compile(r"# Made by .*\n# inputs: (?P<inputs>\S+)\n# content: (?P<content>\S+)\n")
 
 
@@ -74,8 +80,36 @@ def resolve(
     """The text of a new lock for ``release`` under the upper ``constraints`` (their text).
 
     Versions of the lock that is there are kept where they may be, but for those of ``upgrade``.
-    Raises ``LockError`` when uv finds no solution.
+    Raises ``LockError`` when uv finds no solution, or another one for each platform.
     """
+    bodies = {
+        platform: _resolve(catalogue, release, platform, constraints, upgrade)
+        for platform in Platform
+    }
+    first, *others = bodies
+    for other in others:
+        if bodies[other] != bodies[first]:
+            raise LockError(
+                f"no one lock for {release}: {_differences(bodies[first], bodies[other])} "
+                f"for {first} and {other}",
+                hint="add an override with its reason to versions.yaml",
+            )
+    return f"{_header(catalogue, release, bodies[first])}{bodies[first]}"
+
+
+def _differences(first: str, other: str) -> str:
+    one, two = locked_versions(first).items(), locked_versions(other).items()
+    names = sorted({name for name, _ in one ^ two})
+    return f"{', '.join(names) or 'hashes'} differ"
+
+
+def _resolve(
+    catalogue: Catalogue,
+    release: str,
+    platform: Platform,
+    constraints: str,
+    upgrade: Collection[str],
+) -> str:
     settings = catalogue.releases[release]
     overrides = [f"{name}{over.version}" for name, over in settings.overrides.items()]
     old = lock_path(catalogue, release)
@@ -87,7 +121,7 @@ def resolve(
         if old.is_file():
             shutil.copy(old, here / "lock.txt")
         done = process.run(
-            [find_uv_bin(), *_COMPILE, *_choices(settings, upgrade)],
+            [find_uv_bin(), *_COMPILE, *_choices(settings, platform, upgrade)],
             directory=here,
             needed_for="resolving a lock",
             hint="run scripts/setup",
@@ -98,14 +132,14 @@ def resolve(
                 hint="add an override with its reason to versions.yaml, or name other "
                 "--constraints",
             )
-        body = (here / "lock.txt").read_text(encoding="utf-8")
-    return f"{_header(catalogue, release, body)}{body}"
+        return (here / "lock.txt").read_text(encoding="utf-8")
 
 
-def _choices(settings: Release, upgrade: Collection[str]) -> list[str]:
+def _choices(settings: Release, platform: Platform, upgrade: Collection[str]) -> list[str]:
     chosen = [f"--upgrade-package={name}" for name in upgrade]
     if settings.newest_package:
         chosen.append(f"--exclude-newer={settings.newest_package.isoformat()}")
+    chosen += ["--python-platform", _UV_PLATFORMS[platform]]
     return [*chosen, "--python-version", settings.suite.python]
 
 

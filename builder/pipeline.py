@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -17,6 +17,7 @@ from builder import lock, registry
 from builder.build import Caches
 from builder.build import build as build_set
 from builder.compose import compose_file
+from builder.config import select_targets
 from builder.diff import Difference, difference
 from builder.engine import Engine, EngineError
 from builder.errors import BuilderError, UsageError
@@ -30,7 +31,7 @@ from builder.rootfs import bootstrap, cache_directory
 from builder.smoke import SmokeResult, smoke
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from builder.build import BuiltSet
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 # An estimate of a set with its build cache, and room to work; bench/disk shows the real one.
 DISK_FOR_A_SET = 8_000_000_000
+# What is smoke-tested of a set on a platform that has to be emulated, with what it needs.
+EMULATED = ("keystone",)
 
 
 @dataclass
@@ -67,6 +70,7 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
     prepared = prepare(options)
     engine = Engine()
     engine.check(disk=DISK_FOR_A_SET)
+    _check_platforms(options, prepared, engine, push)
     if push:
         registry.check(options.registry)
     run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
@@ -84,6 +88,19 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
         run.mkdir(parents=True, exist_ok=True)
         (run / "report.json").write_text(to_json(reports), encoding="utf-8")
         yield report
+
+
+def _check_platforms(options: Options, prepared: Prepared, engine: Engine, push: bool) -> None:
+    (foreign,) = {plan.foreign for plan in prepared.plans} or {()}
+    if not foreign:
+        return
+    own = prepared.plans[0].build_platform
+    if push and own not in options.platforms:
+        raise UsageError(
+            f"--push needs the smoke test of the whole set, which runs on {own} here",
+            hint=f"add {own} to --platform, or build where {foreign[0]} is native",
+        )
+    engine.check_platforms(options.platforms, options.builder)
 
 
 def _build_release(
@@ -104,7 +121,7 @@ def _build_release(
     if not options.base_image:
         with clock.step("rootfs"):
             epoch = prepared.catalogue.suites[release.suite].epoch
-            rootfs = bootstrap(release.suite, epoch, cache=cache_directory())
+            rootfs = bootstrap(release.suite, epoch, plan.base_platforms, cache=cache_directory())
     with clock.step("render"):
         rendered = render_plan(options, prepared, plan, rootfs.digest if rootfs else "")
         write(rendered, directory / "rendered")
@@ -115,10 +132,14 @@ def _build_release(
             caches=Caches(options.cache_from, options.cache_to),
         )  # fmt: skip
     result: SmokeResult | None = None
+    emulated: dict[str, int] = {}
     if run_smoke:
-        with clock.step("smoke"):
-            versions = lock.locked_versions(prepared.locks[plan.release])
-            result = smoke(engine, prepared.catalogue, plan, versions, directory / "smoke")
+        versions = lock.locked_versions(prepared.locks[plan.release])
+        if plan.build_platform in plan.platforms:
+            with clock.step("smoke"):
+                result = smoke(engine, prepared.catalogue, plan, versions, directory / "smoke")
+        with clock.step("smoke emulated") if plan.foreign else nullcontext():
+            emulated = _smoke_emulated(engine, prepared, plan, directory)
     published: tuple[Published, ...] = ()
     if push:
         with clock.step("push"):
@@ -129,7 +150,22 @@ def _build_release(
                 packages=lock.locked_versions(prepared.locks[plan.release]),
                 checks_passed=result.passed if result else 0,
             )  # fmt: skip
-    return _report(plan, rendered, built, result, published, clock)
+    return _report(plan, rendered, built, result, emulated, published, clock)
+
+
+def _smoke_emulated(
+    engine: Engine, prepared: Prepared, plan: Plan, directory: Path
+) -> dict[str, int]:
+    """The checks that passed on each platform that has to be emulated, which takes its time."""
+    versions = lock.locked_versions(prepared.locks[plan.release])
+    part = plan.part(select_targets(prepared.catalogue, EMULATED))
+    return {
+        platform: smoke(
+            engine, prepared.catalogue, part if part.images else plan, versions,
+            directory / f"smoke-{platform.architecture}", emulated=platform,
+        ).passed
+        for platform in plan.foreign
+    }  # fmt: skip
 
 
 def only_stale(options: Options) -> Options:
@@ -200,6 +236,7 @@ def _report(
     rendered: Rendered,
     built: BuiltSet,
     result: SmokeResult | None,
+    emulated: Mapping[str, int],
     published: tuple[Published, ...],
     clock: _Clock,
 ) -> ReleaseReport:
@@ -219,5 +256,6 @@ def _report(
         release=plan.release,
         images=images,
         checks_passed=result.passed if result else None,
+        emulated=emulated,
         seconds=clock.seconds,
     )

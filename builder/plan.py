@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.errors import UsageError
+from builder.platforms import Platform, native
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,12 +41,32 @@ class Image:
 
 @dataclass(frozen=True)
 class Plan:
-    """One release's set: its images in the order of the catalogue."""
+    """One release's set: its images in the order of the catalogue, and what they are built for.
+
+    ``build_platform`` is that of the machine: what BuildKit calls BUILDPLATFORM.
+    """
 
     release: str
     registry: str
     namespace: str
     images: tuple[Image, ...]
+    platforms: tuple[Platform, ...]
+    build_platform: Platform
+
+    @property
+    def base_platforms(self) -> tuple[Platform, ...]:
+        """Those that need a base: some stages run on the building machine's own, too."""
+        return tuple(dict.fromkeys((*self.platforms, self.build_platform)))
+
+    @property
+    def foreign(self) -> tuple[Platform, ...]:
+        """The platforms that this machine can only emulate."""
+        return tuple(each for each in self.platforms if each is not self.build_platform)
+
+    def part(self, targets: Collection[str]) -> Plan:
+        """The same with only those of its images that are in ``targets``."""
+        images = tuple(image for image in self.images if image.target in targets)
+        return replace(self, images=images)
 
     def image(self, target: str) -> Image:
         """The image of ``target``."""
@@ -59,8 +80,11 @@ def make_plan(
     *,
     registry: str = DEFAULT_REGISTRY,
     namespace: str = DEFAULT_NAMESPACE,
+    platforms: tuple[Platform, ...] = (),
 ) -> Plan:
     """The plan for one release of the catalogue: its whole set, or those ``targets`` of it.
+
+    Without ``platforms`` it is for this machine's own.
 
     Raises ``UsageError`` when ``registry`` is not ``HOST[:PORT]`` or ``namespace`` cannot be part
     of a repository's name (https://github.com/opencontainers/distribution-spec, "name").
@@ -82,7 +106,14 @@ def make_plan(
         for name, target in recipe.targets.items()
         if targets is None or name in targets
     )
-    return Plan(release=release, registry=registry, namespace=namespace, images=images)
+    return Plan(
+        release=release,
+        registry=registry,
+        namespace=namespace,
+        images=images,
+        platforms=platforms or (native(),),
+        build_platform=native(),
+    )
 
 
 def _check_registry(registry: str) -> None:

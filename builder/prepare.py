@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +15,9 @@ from builder.render import Provenance, Rendered, render
 
 if TYPE_CHECKING:
     from builder.model import Catalogue
+    from builder.platforms import Platform
 
 SOURCE = "https://github.com/builder/builder"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Options:
     images: tuple[str, ...] = ()
     registry: str = DEFAULT_REGISTRY
     namespace: str = DEFAULT_NAMESPACE
+    platforms: tuple[Platform, ...] = ()
     base_image: str | None = None
     builder: str | None = None
     cache_from: str | None = None
@@ -52,7 +52,14 @@ def prepare(options: Options) -> Prepared:
     releases = select_releases(catalogue, options.releases)
     targets = select_targets(catalogue, options.images or ("*",))
     plans = tuple(
-        make_plan(catalogue, name, targets, registry=options.registry, namespace=options.namespace)
+        make_plan(
+            catalogue,
+            name,
+            targets,
+            registry=options.registry,
+            namespace=options.namespace,
+            platforms=options.platforms,
+        )
         for name in releases
     )
     return Prepared(catalogue, plans, {name: lock.read_lock(catalogue, name) for name in releases})
@@ -67,7 +74,7 @@ def render_plan(options: Options, prepared: Prepared, plan: Plan, base_digest: s
         tool=version("builder"),
         base_name=options.base_image or f"debian:{suite.value}",
         base_digest=options.base_image or base_digest,
-        platform=f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}",
+        platforms=plan.platforms,
     )
     return render(
         prepared.catalogue, plan, prepared.locks[plan.release], provenance,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from builder.model import Catalogue, Recipe, Release
     from builder.plan import Plan
+    from builder.platforms import Platform
 
 ROOTFS = "rootfs"
 INPUT_HASH = "org.openstack.builder.input-hash"
@@ -67,14 +68,14 @@ class _Stage:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an image comes from: the project's ``revision``, the tool, the base, the platform."""
+    """Where an image comes from: the project's ``revision``, the tool, the base, the platforms."""
 
     revision: str
     source: str
     tool: str
     base_name: str
     base_digest: str
-    platform: str
+    platforms: tuple[Platform, ...]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -232,6 +233,7 @@ def _bake(
         target["attest"] = ["type=provenance,disabled=true"]
     if base_image:
         _put_below(targets, base_image)
+    _set_platforms(targets, plan)
     return {
         "variable": {
             "DIR": {"default": "."},
@@ -269,6 +271,18 @@ def _stood_on(
             found[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], known)
             queue += found[stage]["contexts"]
     return found
+
+
+def _set_platforms(targets: dict[str, dict[str, Any]], plan: Plan) -> None:
+    """Stages that others stand on are for the building machine too: some of their steps run there.
+
+    Without anything to say, none is named: then BuildKit needs no image index.
+    """
+    if not plan.foreign:
+        return
+    images = [image.target for image in plan.images]
+    for name, target in targets.items():
+        target["platforms"] = list(plan.platforms if name in images else plan.base_platforms)
 
 
 def _put_below(targets: dict[str, dict[str, Any]], base_image: str) -> None:

@@ -30,11 +30,15 @@ class ImageReport:
 
 @dataclass(frozen=True)
 class ReleaseReport:
-    """One release of a run; ``seconds`` is the time of each step."""
+    """One release of a run; ``seconds`` is the time of each step.
+
+    ``emulated`` are the checks of keystone that passed on each platform that is not the machine's.
+    """
 
     release: str
     images: tuple[ImageReport, ...] = ()
     checks_passed: int | None = None
+    emulated: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     scan: str = "not scanned"
     error: str | None = None
@@ -60,6 +64,8 @@ def to_text(report: ReleaseReport) -> str:
     ]
     table = tabulate(rows, headers=["image", "digest", "size"], disable_numparse=True)
     smoke = "not run" if report.checks_passed is None else f"{report.checks_passed} checks passed"
+    for platform, checks in report.emulated.items():
+        smoke += f"; {platform}, emulated, keystone only: {checks}"
     pushed = "yes" if report.pushed else "no"
     times = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in report.seconds.items())
     return f"{table}\n\nsmoke test: {smoke}\nscan: {report.scan}\npushed: {pushed}\ntime: {times}\n"

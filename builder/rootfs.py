@@ -21,7 +21,10 @@ from builder.debian import sources
 from builder.errors import BuildError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from builder.model import Suite
+    from builder.platforms import Platform
 
 log = logging.getLogger(__name__)
 
@@ -38,50 +41,70 @@ _OPTIONS = (
     "path-exclude=/usr/share/locale/*",
     "path-exclude=/usr/share/man/*",
 )
+_DOCKERFILE = """\
+FROM scratch
+ARG TARGETARCH
+ADD rootfs-${TARGETARCH}.tar /
+"""
 _HINT = "run scripts/setup, or name an image of your own with --base-image"
 
 
 @dataclass(frozen=True)
 class Rootfs:
-    """``directory`` is a build context with ``rootfs.tar``; ``digest`` is the tar's sha256."""
+    """``directory`` is a build context with a tar for each platform.
+
+    ``digest`` is the sha256 of the tar; of several, it is over all of theirs.
+    """
 
     directory: Path
     digest: str
 
 
-def bootstrap(suite: Suite, epoch: int, *, cache: Path) -> Rootfs:
-    """The root file system of ``suite``, from ``cache`` unless it is older than a day.
+def bootstrap(suite: Suite, epoch: int, platforms: Sequence[Platform], *, cache: Path) -> Rootfs:
+    """The root file systems of ``suite``, from ``cache`` unless they are older than a day.
 
     ``epoch`` (seconds) clamps the time stamps in it. Raises ``MachineError`` without mmdebstrap,
     ``BuildError`` when mmdebstrap fails.
     """
     directory = _directory(suite, epoch, cache)
-    if not known_digest(suite, epoch, cache=cache):
-        log.info("rootfs: bootstrapping Debian %s", suite.value)
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="rootfs-", dir=cache) as scratch:
-            _mmdebstrap(suite, epoch, Path(scratch) / "rootfs.tar")
-            _install(Path(scratch), directory)
-    return Rootfs(directory, (directory / "digest").read_text().strip())
+    for platform in platforms:
+        if not _known_digest(directory, platform):
+            log.info("rootfs: bootstrapping Debian %s for %s", suite.value, platform)
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="rootfs-", dir=cache) as scratch:
+                tar = Path(scratch) / "rootfs.tar"
+                _mmdebstrap(suite, epoch, platform, tar)
+                _install(tar, directory, platform)
+    return Rootfs(directory, known_digest(suite, epoch, platforms, cache=cache))
 
 
-def known_digest(suite: Suite, epoch: int, *, cache: Path) -> str:
+def known_digest(suite: Suite, epoch: int, platforms: Sequence[Platform], *, cache: Path) -> str:
     """The digest that ``bootstrap`` would return at once; empty when it would have to work."""
-    digest = _directory(suite, epoch, cache) / "digest"
+    directory = _directory(suite, epoch, cache)
+    digests = [_known_digest(directory, platform) for platform in platforms]
+    if len(digests) == 1 or not all(digests):
+        return digests[0] if all(digests) else ""
+    lines = "".join(f"{name} {each}\n" for name, each in zip(platforms, digests, strict=True))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def _known_digest(directory: Path, platform: Platform) -> str:
+    digest = directory / f"digest-{platform.architecture}"
     if not digest.is_file() or time.time() - digest.stat().st_mtime > MAX_AGE:
         return ""
     return digest.read_text().strip()
 
 
 def _directory(suite: Suite, epoch: int, cache: Path) -> Path:
-    inputs = repr((suite.value, epoch, _HOOKS, _OPTIONS))
+    inputs = repr((suite.value, epoch, _HOOKS, _OPTIONS, _DOCKERFILE))
     return cache / f"rootfs-{suite.value}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
-def _mmdebstrap(suite: Suite, epoch: int, tar: Path) -> None:
+def _mmdebstrap(suite: Suite, epoch: int, platform: Platform, tar: Path) -> None:
     done = process.run(
         [
             *("mmdebstrap", "--variant=minbase", "--quiet"),
+            f"--architectures={platform.architecture}",
             *(f"--dpkgopt={option}" for option in _OPTIONS),
             *(f"--customize-hook={hook}" for hook in _HOOKS),
             *(suite.value, tar, *sources(suite)),
@@ -91,19 +114,20 @@ def _mmdebstrap(suite: Suite, epoch: int, tar: Path) -> None:
         hint=_HINT,
     )
     if done.returncode != 0:
-        raise BuildError(f"mmdebstrap could not bootstrap {suite.value}:\n{done.stderr.strip()}")
+        what = f"mmdebstrap could not bootstrap {suite.value} for {platform}"
+        raise BuildError(f"{what}:\n{done.stderr.strip()}")
 
 
-def _install(scratch: Path, directory: Path) -> None:
+def _install(new: Path, directory: Path, platform: Platform) -> None:
     """Put the new tar in place; an equal one keeps its time stamp, so that BuildKit sees none."""
-    new, tar = scratch / "rootfs.tar", directory / "rootfs.tar"
+    tar = directory / f"rootfs-{platform.architecture}.tar"
     with new.open("rb") as stream:
         digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
     directory.mkdir(exist_ok=True)
-    record = directory / "digest"
+    record = directory / f"digest-{platform.architecture}"
     if not tar.is_file() or not record.is_file() or record.read_text().strip() != digest:
         shutil.move(new, tar)
-    (directory / "Dockerfile").write_text("FROM scratch\nADD rootfs.tar /\n")
+    (directory / "Dockerfile").write_text(_DOCKERFILE)
     record.write_text(f"{digest}\n")
 
 

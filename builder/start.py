@@ -21,16 +21,19 @@ def start(
     project: Project,
     *,
     logs: Path | None = None,
+    timeout: int = TIMEOUT,
     pull: bool = False,
     progress: Callable[[ContainerState], None] | None = None,
 ) -> None:
-    """Start ``project``; ``progress`` is told of each container whose state changes.
+    """Start ``project`` within ``timeout`` seconds.
+
+    ``progress`` is told of each container whose state changes.
 
     Raises ``StartError`` with the state of each container that is not healthy and the end of its
     log, and a hint at ``logs`` where whoever called keeps them.
     """
     try:
-        engine.up(project, timeout=TIMEOUT, pull=pull, progress=progress)
+        engine.up(project, timeout=timeout, pull=pull, progress=progress)
     except EngineError as error:
         raise _not_healthy(engine, project, error, logs) from error
 

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from builder.platforms import Platform
     from builder.prepare import Options
 
 # https://github.com/distribution/reference: [HOST[:PORT]/]PATH[:TAG][@DIGEST]
@@ -25,6 +26,12 @@ def reference(_: click.Context, __: click.Parameter, value: str | None) -> str |
     if value is not None and not _REFERENCE.fullmatch(value):
         raise click.BadParameter(f"{value!r} is not an image reference such as debian:bookworm")
     return value
+
+
+def _platforms(_: click.Context, __: click.Parameter, value: str | None) -> tuple[Platform, ...]:
+    from builder.platforms import parse
+
+    return parse(value) if value is not None else ()
 
 
 release_option = click.option(
@@ -44,6 +51,10 @@ namespace_option = click.option(
     "--namespace", default="openstack", show_default=True, metavar="NAME",
     help="First part of every repository's name.",
 )  # fmt: skip
+platform_option = click.option(
+    "--platform", "platforms", metavar="PLATFORM,PLATFORM", callback=_platforms,
+    help="Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].",
+)  # fmt: skip
 base_option = click.option(
     "--base-image", metavar="REF", callback=reference,
     help="Stand the images on this registry image instead of a bootstrapped Debian.",
@@ -62,7 +73,7 @@ constraints_option = click.option(
 def selection(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which images, and under which names."""
     for option in (
-        *(format_option, base_option, namespace_option, registry_option),
+        *(format_option, platform_option, base_option, namespace_option, registry_option),
         *(image_option, all_option, release_option),
     ):
         command = option(command)

@@ -12,6 +12,7 @@ from builder.cli.options import (
     format_option,
     namespace_option,
     options_of,
+    platform_option,
     registry_option,
     release_option,
 )
@@ -79,6 +80,7 @@ def update(
 @all_option
 @registry_option
 @namespace_option
+@platform_option
 @click.option("--stale", is_flag=True, help="Only those whose published images are stale.")
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json", "github", "gitlab"]),

@@ -13,6 +13,7 @@ from builder.cli.options import (
     format_option,
     namespace_option,
     options_of,
+    platform_option,
     reference,
     registry_option,
     release_option,
@@ -107,6 +108,7 @@ def plan(project: Path | None, /, stale: bool, output_format: str, **given: Any)
 @click.option("--release", required=True, metavar="NAME", help="OpenStack release, such as zed.")
 @registry_option
 @namespace_option
+@platform_option
 @format_option
 @click.pass_obj
 def why(
@@ -139,6 +141,7 @@ def diff(old: str, new: str, output_format: str) -> None:
 @all_option
 @registry_option
 @namespace_option
+@platform_option
 @base_option
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR",

@@ -16,17 +16,19 @@ from builder import process
 from builder.compose import compose_file
 from builder.engine import ContainerState, Engine, Project
 from builder.errors import SmokeError
-from builder.start import start
+from builder.start import TIMEOUT, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from builder.model import Catalogue
     from builder.plan import Plan
+    from builder.platforms import Platform
 
 log = logging.getLogger(__name__)
 
 CHECKS = Path(__file__).with_name("checks")
+EMULATED_TIMEOUT = 1200
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,41 @@ class SmokeResult:
 
 
 def smoke(
-    engine: Engine, catalogue: Catalogue, plan: Plan, versions: Mapping[str, str], directory: Path
+    engine: Engine,
+    catalogue: Catalogue,
+    plan: Plan,
+    versions: Mapping[str, str],
+    directory: Path,
+    *,
+    emulated: Platform | None = None,
 ) -> SmokeResult:
     """Start the set of ``plan``, run every check, and remove all of it again.
 
-    ``versions`` are the lock's. junit.xml and the log of each container stay in ``directory``.
+    ``versions`` are the lock's; ``emulated`` is a platform that is not this machine's. junit.xml
+    and the log of each container stay in ``directory``.
     Raises ``SmokeError`` when the set does not become healthy or a check fails.
     """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "compose.json"
-    file.write_text(json.dumps(compose_file(catalogue, plan, port_base=None), indent=2))
+    document = compose_file(catalogue, plan, port_base=None, platform=emulated)
+    file.write_text(json.dumps(document, indent=2))
     name = "".join(c if c.isalnum() else "-" for c in plan.release)
     project = Project(f"builder-smoke-{name}-{secrets.token_hex(4)}", file)
-    with running(engine, project, directory / "logs"):
+    timeout = EMULATED_TIMEOUT if emulated else TIMEOUT
+    with running(engine, project, directory / "logs", timeout):
         stack = Stack(plan.release, engine.containers(project), versions)
         return _check(stack, directory)
 
 
 @contextmanager
-def running(engine: Engine, project: Project, logs: Path) -> Iterator[None]:
-    """The set of ``project``, healthy; its logs are kept and it is removed whatever happens."""
+def running(engine: Engine, project: Project, logs: Path, timeout: int = TIMEOUT) -> Iterator[None]:
+    """The set of ``project``, healthy within ``timeout`` seconds.
+
+    Its logs are kept and it is removed whatever happens.
+    """
     log.info("smoke: starting %s", project.name)
     try:
-        start(engine, project, logs=logs)
+        start(engine, project, logs=logs, timeout=timeout)
         log.info("smoke: every container is healthy")
         yield
     finally:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builder.config import load_catalogue
+from builder.platforms import native
 from builder.rootfs import bootstrap, cache_directory
 
 if TYPE_CHECKING:
@@ -158,9 +159,14 @@ def test_an_engine_elsewhere_that_is_silent_is_named() -> None:
 def clean_machine() -> Iterator[str]:
     """An image of Debian 12 with nothing in it."""
     release = load_catalogue(ROOT).releases["zed"]
-    rootfs = bootstrap(release.suite, release.epoch, cache=cache_directory())
+    rootfs = bootstrap(release.suite, release.epoch, [native()], cache=cache_directory())
     image = f"builder-clean-machine:{uuid.uuid4().hex}"
-    assert run("docker", "import", rootfs.directory / "rootfs.tar", image).returncode == 0
+    assert (
+        run(
+            "docker", "import", rootfs.directory / f"rootfs-{native().architecture}.tar", image
+        ).returncode
+        == 0
+    )
     yield image
     run("docker", "rmi", image)
 

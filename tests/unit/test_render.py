@@ -13,6 +13,7 @@ from builder.errors import ConfigError
 from builder.lock import lock_path
 from builder.model import Catalogue
 from builder.plan import make_plan
+from builder.platforms import Platform
 from builder.render import Provenance, Rendered, render, write
 
 PROVENANCE = Provenance(
@@ -21,7 +22,7 @@ PROVENANCE = Provenance(
     tool="1.2.3",
     base_name="debian:bookworm",
     base_digest="sha256:00",
-    platform="linux/amd64",
+    platforms=(Platform.AMD64,),
 )
 
 
@@ -74,8 +75,11 @@ def test_the_graph_is_what_the_dockerfiles_name(real: Rendered) -> None:
             for line in files[f"{recipe}/Dockerfile"].splitlines()
             if not line.lstrip().startswith("#")
         ]
-        stages = {word.split()[-1] for word in lines if re.match(r"FROM \S+ AS \S+$", word)}
-        used = {line.split()[1] for line in lines if line.startswith("FROM ")}
+        stages = {
+            word.split()[-1] for word in lines if re.match(r"FROM (--\S+ )?\S+ AS \S+$", word)
+        }
+        starts = [re.match(r"FROM (?:--\S+ )?(\S+)", line) for line in lines]
+        used = {start[1] for start in starts if start}
         used |= set(re.findall(r"\bfrom=([a-z0-9-]+)", "\n".join(lines)))
         assert set(target["contexts"]) == used - stages - {"scratch"}
         assert target["contexts"] == {used: f"target:{used}" for used in target["contexts"]}

@@ -18,7 +18,7 @@ def report(*pushed: bool, checks: int | None = 42) -> ReleaseReport:
         )
         for number, each in enumerate(pushed)
     )
-    return ReleaseReport("zed", images, checks, {"build": 91.26, "smoke": 0.4})
+    return ReleaseReport("zed", images, checks, seconds={"build": 91.26, "smoke": 0.4})
 
 
 def test_text() -> None:
@@ -65,6 +65,7 @@ def test_json() -> None:
                     }
                 ],
                 "checks_passed": 42,
+                "emulated": {},
                 "seconds": {"build": 91.26, "smoke": 0.4},
                 "scan": "not scanned",
                 "error": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from builder.errors import PublishError
 from builder.inputs import Inputs
 from builder.lock import lock_path
 from builder.plan import make_plan
+from builder.platforms import Platform
 from builder.record import ImageRecord, SetRecord, parse
 from builder.render import Provenance, Rendered, render
 from builder.stale import Freshness, Now, compare
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from builder.model import Catalogue
 
 PROVENANCE = Provenance(
-    "0" * 40, "https://example.org", "1.0", "debian", "sha256:00", "linux/amd64"
+    "0" * 40, "https://example.org", "1.0", "debian", "sha256:00", (Platform.AMD64,)
 )
 SET = SetRecord(
     release="zed",
@@ -100,10 +101,10 @@ def test_a_shared_change_reaches_all_but(
 
 
 @pytest.mark.parametrize(
-    "other", [{"base_digest": "sha256:11"}, {"tool": "1.1"}, {"platform": "linux/arm64"}]
+    "other", [{"base_digest": "sha256:11"}, {"tool": "1.1"}, {"platforms": (Platform.ARM64,)}]
 )
 def test_base_tool_and_platform_reach_every_image(
-    catalogue: Catalogue, other: dict[str, str]
+    catalogue: Catalogue, other: dict[str, Any]
 ) -> None:
     new = rendered(catalogue, replace(PROVENANCE, **other))
     assert changed(rendered(catalogue), new) == set(catalogue.targets)
