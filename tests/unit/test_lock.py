@@ -9,6 +9,7 @@ from builder import lock
 from builder.config import load_catalogue
 from builder.errors import LockError
 from builder.model import Catalogue
+from builder.platforms import Platform
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "hint: run: builder lock --release zed"
@@ -101,7 +102,7 @@ def test_a_date_in_the_place_of_constraints(project: Path) -> None:
     assert lock.constraints_url(load_catalogue(project), "zed") is None
     assert "does not match" in failure(project)
     assert "--exclude-newer=2024-02-03" in lock._choices(
-        load_catalogue(project).releases["zed"], ()
+        load_catalogue(project).releases["zed"], Platform.AMD64, ()
     )
 
 

@@ -85,6 +85,7 @@ def _make(service: str, module: str, attribute: str, factory: bool) -> Wsgi:
     application: Wsgi = found() if factory else found
     if service == "neutron":
         _configure_mappers()
+    _load_policy(service)
     if "jsonschema" in sys.modules:
         _load_vocabularies()
     return application
@@ -104,6 +105,18 @@ def _configure_mappers() -> None:
     from sqlalchemy.orm import configure_mappers
 
     configure_mappers()
+
+
+def _load_policy(service: str) -> None:
+    """Left to the first request, a second one at that moment finds no rule yet, and is a 403."""
+    if service in ("nova", "neutron"):
+        importlib.import_module(f"{service}.policy").init()
+    if service == "keystone":
+        from keystone.common.rbac_enforcer.enforcer import RBACEnforcer
+
+        # As it does itself within a request.
+        RBACEnforcer.suppress_deprecation_warnings = True
+        _ = RBACEnforcer()._enforcer
 
 
 def _load_vocabularies() -> None:
