@@ -65,7 +65,7 @@ def to_text(report: ReleaseReport) -> str:
     table = tabulate(rows, headers=["image", "digest", "size"], disable_numparse=True)
     smoke = "not run" if report.checks_passed is None else f"{report.checks_passed} checks passed"
     for platform, checks in report.emulated.items():
-        smoke += f"; {platform}, emulated, keystone only: {checks}"
+        smoke += f"; {platform}, emulated: {checks}"
     pushed = "yes" if report.pushed else "no"
     times = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in report.seconds.items())
     return f"{table}\n\nsmoke test: {smoke}\nscan: {report.scan}\npushed: {pushed}\ntime: {times}\n"
