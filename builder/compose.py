@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +52,14 @@ def compose_file(
         if driver is not None:
             services[COMPUTE]["environment"]["COMPUTE_DRIVER"] = driver
     return {"services": services}
+
+
+def to_yaml(release: str, document: Mapping[str, Any]) -> str:
+    """A compose file as text, with a project name for ``release``."""
+    yaml, text = YAML(), StringIO()
+    yaml.width = 200
+    yaml.dump({"name": f"openstack-{release.replace('.', '-')}", **document}, text)
+    return text.getvalue()
 
 
 def _service(name: str, target: Target, reference: str, port_base: int | None) -> dict[str, Any]:

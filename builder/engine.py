@@ -221,10 +221,11 @@ class Engine:
             )
         return dict(line.split(" ", 1) for line in str(listing).splitlines())
 
-    def push(self, reference: str) -> None:
-        """Push a local image under its own name; raises ``EngineError``."""
-        with _translated(f"cannot push {reference}"):
-            self._docker.image.push(reference, quiet=True)
+    def save(self, references: Sequence[str], path: Path) -> None:
+        """Write local images to the tar ``path``, as an OCI layout; raises ``EngineError``."""
+        log.info("+ docker save --output %s %s", path, " ".join(references))
+        with _translated("cannot save the images"):
+            self._docker.image.save(list(references), output=path)
 
     def _compose(self, project: Project) -> ComposeCLI:
         from python_on_whales import DockerClient

@@ -193,6 +193,10 @@ class RecipeSettings(Frozen):
         description="The same for every release of a suite: its templates see the suite only",
     )
     packages: tuple[Package, ...] = Field(default=(), description="PyPI packages that it installs")
+    version_of: Name | None = Field(
+        default=None,
+        description="Debian package with the images' version [default: the first of packages]",
+    )
     targets: dict[Name, Target] = Field(
         default_factory=dict, description="Images to publish; none for a stage of the build only"
     )

@@ -8,15 +8,12 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from io import StringIO
 from typing import TYPE_CHECKING
 
-from ruamel.yaml import YAML
-
-from builder import lock, registry
+from builder import lock, registry, tested
 from builder.build import Caches
 from builder.build import build as build_set
-from builder.compose import compose_file
+from builder.compose import compose_file, to_yaml
 from builder.config import select_targets
 from builder.diff import Difference, difference
 from builder.engine import Engine, EngineError
@@ -24,19 +21,21 @@ from builder.errors import BuilderError, UsageError
 from builder.freshness import survey
 from builder.model import Status
 from builder.prepare import prepare, render_plan
-from builder.publish import Published, publish, publish_record
+from builder.promote import publish_passed, record_of
 from builder.render import write
 from builder.report import ImageReport, ReleaseReport, describe_plan, to_json
 from builder.rootfs import bootstrap, cache_directory
 from builder.smoke import SmokeResult, smoke
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.build import BuiltSet
-    from builder.plan import Image, Plan
+    from builder.plan import Plan
     from builder.prepare import Options, Prepared
+    from builder.publish import Published
+    from builder.record import SetRecord
     from builder.render import Rendered
 
 log = logging.getLogger(__name__)
@@ -73,20 +72,32 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
     _check_platforms(options, prepared, engine, push)
     if push:
         registry.check(options.registry)
+    for plan in prepared.plans:
+        tested.check_versions(prepared.catalogue, plan)
     run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-    reports = []
+    reports: list[ReleaseReport] = []
     for plan in prepared.plans:
         directory = (run / plan.release).resolve()
+        clock = _Clock()
+        report, failure = ReleaseReport(plan.release), None
         try:
-            report = _build_release(options, prepared, plan, engine, directory, run_smoke, push)
+            report, passed = _build_release(
+                options, prepared, plan, engine, directory, run_smoke, clock
+            )
+            _keep(run, [*reports, report])
+            if push and passed:
+                with clock.step("push"):
+                    published = publish_passed(options, prepared.catalogue, passed, directory)
+                report = _pushed(report, published)
         except BuilderError as error:
-            if len(prepared.plans) == 1:
-                raise
-            log.error("error: %s", error)
-            report = ReleaseReport(plan.release, error=str(error))
+            failure = error
+            report = replace(report, error=str(error))
         reports.append(report)
-        run.mkdir(parents=True, exist_ok=True)
-        (run / "report.json").write_text(to_json(reports), encoding="utf-8")
+        _keep(run, reports)
+        if failure and len(prepared.plans) == 1:
+            raise failure
+        if failure:
+            log.error("error: %s", failure)
         yield report
 
 
@@ -103,6 +114,11 @@ def _check_platforms(options: Options, prepared: Prepared, engine: Engine, push:
     engine.check_platforms(options.platforms, options.builder)
 
 
+def _keep(run: Path, reports: Sequence[ReleaseReport]) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "report.json").write_text(to_json(reports), encoding="utf-8")
+
+
 def _build_release(
     options: Options,
     prepared: Prepared,
@@ -110,9 +126,9 @@ def _build_release(
     engine: Engine,
     directory: Path,
     run_smoke: bool,
-    push: bool,
-) -> ReleaseReport:
-    clock = _Clock()
+    clock: _Clock,
+) -> tuple[ReleaseReport, SetRecord | None]:
+    """The report, and the record of a whole set that passed."""
     release = prepared.catalogue.releases[plan.release]
     log.info("%s: everything of this run is kept in %s", plan.release, directory)
     if release.status is Status.END_OF_LIFE:
@@ -140,17 +156,11 @@ def _build_release(
                 result = smoke(engine, prepared.catalogue, plan, versions, directory / "smoke")
         with clock.step("smoke emulated") if plan.foreign else nullcontext():
             emulated = _smoke_emulated(engine, prepared, plan, directory)
-    published: tuple[Published, ...] = ()
-    if push:
-        with clock.step("push"):
-            published = publish(engine, plan, built)
-            publish_record(
-                engine, plan, published,
-                inputs=rendered.inputs,
-                packages=lock.locked_versions(prepared.locks[plan.release]),
-                checks_passed=result.passed if result else 0,
-            )  # fmt: skip
-    return _report(plan, rendered, built, result, emulated, published, clock)
+    passed: SetRecord | None = None
+    if result and not options.images:
+        passed = record_of(engine, prepared, plan, built, rendered, result.passed)
+        tested.write(directory / tested.FILE, passed)
+    return _report(plan, rendered, built, result, emulated, clock), passed
 
 
 def _smoke_emulated(
@@ -211,23 +221,21 @@ def compose(options: Options, *, computes: int | None, pin: bool) -> str:
         engine = Engine()
         engine.check(disk=0)
         references = {
-            image.target: f"{image.repository}@{_digest(engine, image)}" for image in plan.images
+            image.target: f"{image.repository}@{_digest(engine, image.reference)}"
+            for image in plan.images
         }
     document = compose_file(
         prepared.catalogue, plan, port_base=0, computes=computes, references=references
     )
-    yaml, text = YAML(), StringIO()
-    yaml.width = 200
-    yaml.dump({"name": f"openstack-{plan.release.replace('.', '-')}", **document}, text)
-    return text.getvalue()
+    return to_yaml(plan.release, document)
 
 
-def _digest(engine: Engine, image: Image) -> str:
+def _digest(engine: Engine, reference: str) -> str:
     try:
-        return engine.image(image.reference).digest
+        return engine.image(reference).digest
     except EngineError as error:
         raise UsageError(
-            f"{image.reference} is not on this machine", hint="build it, or docker pull it"
+            f"{reference} is not on this machine", hint="build it, or docker pull it"
         ) from error
 
 
@@ -237,18 +245,16 @@ def _report(
     built: BuiltSet,
     result: SmokeResult | None,
     emulated: Mapping[str, int],
-    published: tuple[Published, ...],
     clock: _Clock,
 ) -> ReleaseReport:
-    sizes = {image.target: image.size for image in published}
     images = tuple(
         ImageReport(
             target=target,
             reference=image.reference,
             digest=image.digest,
             input_hash=rendered.inputs[target].digest,
-            size=sizes.get(target, image.size),
-            pushed=target in sizes,
+            size=image.size,
+            pushed=False,
         )
         for target, image in built.images
     )
@@ -259,3 +265,9 @@ def _report(
         emulated=emulated,
         seconds=clock.seconds,
     )
+
+
+def _pushed(report: ReleaseReport, published: Published) -> ReleaseReport:
+    sizes = {image.target: image.size for image in published.record.images}
+    images = [replace(each, size=sizes[each.target], pushed=True) for each in report.images]
+    return replace(report, images=tuple(images), published_as=published.record.build)

@@ -35,6 +35,7 @@ class Options:
     cache_from: str | None = None
     cache_to: str | None = None
     runs: Path = Path("runs")
+    allow_downgrade: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,87 +1,245 @@
-"""Pushes a tested set, reads every manifest back, and records what the set is made of."""
+"""Publishes a tested set: by digest first, all its tags together last.
+
+What a reader can rely on at any moment is in docs/explanation/publishing.md.
+"""
 
 from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
 
+from builder import journal as journals
 from builder import record
 from builder.errors import PublishError
+from builder.journal import Journal, Move
+from builder.lease import lease
+from builder.push import is_complete, pull_size, push, verify
+from builder.record import SetRecord
 from builder.registry import Repository
+from builder.tagging import ImageTags, next_set_build, plan_tags, refuse_downgrades
+from builder.tags import Verdict, parse_build
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from builder.build import BuiltSet
-    from builder.engine import Engine, LocalImage
-    from builder.inputs import Inputs
-    from builder.plan import Image, Plan
+    from builder.evidence import Attach, Document
+    from builder.layout import Layout
+    from builder.record import ImageRecord
+    from builder.tags import Names
 
 log = logging.getLogger(__name__)
+
+# The lock on all tags below a namespace: releases share repositories. Seconds to wait for it.
+_TAGS_LOCK = "_tags"
+_TAGS_WAIT = 120
+_AT_ONCE = 4
+
+
+class Source(Protocol):
+    """Where images that the registry lacks come from."""
+
+    def __call__(self, images: Sequence[ImageRecord]) -> AbstractContextManager[Layout]:
+        """A layout with all of ``images``; raises ``PublishError`` if they are others by now."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """An image in the registry; ``size`` is what a pull transfers at most, in bytes."""
+    """A set in the registry; ``moved`` tags within ``window`` seconds, after ``uploaded`` blobs."""
 
-    target: str
-    reference: str
-    digest: str
-    size: int
-
-
-def publish(engine: Engine, plan: Plan, built: BuiltSet) -> tuple[Published, ...]:
-    """Push every image of the set; raises ``PublishError`` if the registry then holds others."""
-    local = dict(built.images)
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return tuple(pool.map(lambda image: _publish(engine, image, local), plan.images))
+    record: SetRecord
+    uploaded: int = 0
+    moved: int = 0
+    window: float = 0.0
 
 
-def publish_record(
-    engine: Engine,
-    plan: Plan,
-    published: tuple[Published, ...],
+def publish(
+    tested: SetRecord,
+    names: Names,
+    source: Source,
     *,
-    inputs: Mapping[str, Inputs],
-    packages: Mapping[str, str],
-    checks_passed: int,
+    attach: Attach | None = None,
+    documents: Mapping[str, tuple[Document, ...]] | None = None,
+    allow_downgrade: bool = False,
+) -> Published:
+    """Publish a set that passed; does nothing for one that is published already.
+
+    ``documents`` are attached to the image of each target. Raises ``PublishError``; then no tag has
+    moved, or the registry has a journal with which the next call finishes what this one began.
+    """
+    _refuse_untested(tested)
+    repository = Repository(tested.repository)
+    if (there := _published(tested, names, repository)) is not None:
+        _attach(tested, attach, documents or {})
+        log.info("push: %s is published already, as %s", tested.release, there.build)
+        return Published(there)
+    state = f"{tested.release}: no tag has moved; publish again to go on"
+    with _interrupted(state), lease(repository, tested.release):
+        _finish_others(repository)
+        refuse_downgrades(tested.release, _plan(tested, names, allow_downgrade))
+        uploaded = _push(tested, source)
+        _attach(tested, attach, documents or {})
+        with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT) as lock:
+            journals.finish(repository)
+            planned = _plan(tested, names, allow_downgrade)
+            refuse_downgrades(tested.release, planned)
+            final, journal = _journal(tested, planned, repository)
+            lock.check()
+            moved, window = _move(repository, journal)
+    return Published(final, uploaded, moved, window)
+
+
+def _refuse_untested(tested: SetRecord) -> None:
+    if not tested.checks_passed:
+        raise PublishError(f"{tested.release} was not tested", hint="build it with the smoke test")
+    if tested.scan == record.BLOCKED:
+        raise PublishError(
+            f"{tested.release} is blocked by the scan policy",
+            hint="update what has a fix, or give the exception a reason and a date",
+        )
+
+
+def _published(tested: SetRecord, names: Names, repository: Repository) -> SetRecord | None:
+    """The release manifest of exactly this set if all its tags are in place; else None."""
+    there = _current(repository, tested.release)
+    if there is None or not there[1].says_the_same(tested) or journals.read(repository):
+        return None
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        complete = pool.map(
+            lambda image: is_complete(Repository(image.repository), image.digest), tested.images
+        )
+        if not all(complete):
+            return None
+    settled = all(each.settled for each in _plan(tested, names, allow_downgrade=False))
+    return there[1] if settled else None
+
+
+def _current(repository: Repository, release: str) -> tuple[str, SetRecord] | None:
+    """The digest of the published release manifest, and what it says."""
+    digest = repository.resolve(release)
+    content = repository.read_artifact(digest) if digest else None
+    if digest is None or content is None:
+        return None
+    try:
+        return digest, SetRecord.model_validate_json(content)
+    except ValueError:
+        return None  # of an older or a newer format: replaced
+
+
+def _finish_others(repository: Repository) -> None:
+    if journals.read(repository):
+        with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT):
+            journals.finish(repository)
+
+
+def _push(tested: SetRecord, source: Source) -> int:
+    """Have every image there by digest, whole; returns the number of blobs that were uploaded."""
+    missing = [
+        image
+        for image in tested.images
+        if not is_complete(Repository(image.repository), image.digest)
+    ]
+    uploaded = 0
+    if missing:
+        with source(missing) as layout:
+            done = push(layout, [(image.repository, image.digest) for image in missing])
+        uploaded = done.uploaded
+        log.info("push: %d blobs uploaded, %d there or mounted", done.uploaded, done.known)
+        for image in missing:
+            verify(image.repository, image.digest)
+    return uploaded
+
+
+def _attach(
+    tested: SetRecord, attach: Attach | None, documents: Mapping[str, tuple[Document, ...]]
 ) -> None:
-    """Write what the published set is made of, for who asks whether it is stale."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        debian = list(pool.map(lambda each: engine.debian_packages(each.reference), published))
-    found = record.SetRecord(
-        release=plan.release,
-        checks_passed=checks_passed,
-        packages=dict(packages),
-        images=tuple(
-            record.ImageRecord(
-                target=each.target,
-                reference=each.reference,
-                digest=each.digest,
-                input_hash=inputs[each.target].digest,
-                inputs=dict(inputs[each.target].values),
-                debian=versions,
-            )
-            for each, versions in zip(published, debian, strict=True)
+    """One call after the other for each digest: two at once would lose what one of them adds."""
+    if attach is None:
+        return
+    references = {
+        f"{image.repository}@{image.digest}": documents.get(image.target, ())
+        for image in tested.images
+    }
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(attach, references, references.values()))
+
+
+def _plan(tested: SetRecord, names: Names, allow_downgrade: bool) -> tuple[ImageTags, ...]:
+    today = datetime.now(UTC).date()
+    return plan_tags(tested, names, today, allow_downgrade=allow_downgrade)
+
+
+def _journal(
+    tested: SetRecord, planned: Sequence[ImageTags], repository: Repository
+) -> tuple[SetRecord, Journal]:
+    """The release manifest, put there by digest, and what has to move for it."""
+    current = _current(repository, tested.release)
+    builds = {each.target: each.build for each in planned}
+    moves = [
+        Move(repository=each.repository, tag=step.tag, old=step.old, new=step.new)
+        for each in planned
+        for step in each.steps
+        if step.verdict is Verdict.MOVE
+    ]
+    names = [move for move in moves if parse_build(move.tag)]
+    if current and current[1].says_the_same(tested):
+        (digest, final), build = current, current[1].build
+    else:
+        today = datetime.now(UTC).date()
+        build = next_set_build(tested.release, today, repository.tags())
+        final = _final(tested, build, builds)
+        content = final.model_dump_json(indent=2).encode()
+        digest = repository.write_artifact(None, record.KIND, content).digest
+        names.append(Move(repository=repository.repository, tag=build, old=None, new=digest))
+    return final, Journal(
+        release=tested.release,
+        build=build,
+        names=tuple(names),
+        moves=tuple(move for move in moves if move not in names),
+        switch=Move(
+            repository=repository.repository,
+            tag=tested.release,
+            old=repository.resolve(tested.release),
+            new=digest,
         ),
     )
-    repository = record.repository(plan)
-    content = found.model_dump_json(indent=2).encode()
-    Repository(repository).write_artifact(plan.release, record.KIND, content)
-    log.info("push: %s:%s", repository, plan.release)
 
 
-def _publish(engine: Engine, image: Image, built: Mapping[str, LocalImage]) -> Published:
-    engine.push(image.reference)
-    found = Repository(image.repository).manifest(image.tag)
-    tested = built[image.target].digest
-    if found is None or found.digest != tested:
-        there = found.digest if found else "missing"
-        raise PublishError(
-            f"{image.reference} is {there} in the registry, but {tested} was tested",
-            hint="another build pushes the same tag; run this one again",
+def _final(tested: SetRecord, build: str, builds: Mapping[str, str]) -> SetRecord:
+    images = [
+        image.model_copy(
+            update={
+                "build": builds[image.target],
+                "size": pull_size(Repository(image.repository), image.digest),
+            }
         )
-    log.info("push: %s", image.reference)
-    return Published(image.target, image.reference, found.digest, found.size)
+        for image in tested.images
+    ]
+    return tested.model_copy(update={"build": build, "images": tuple(images)})
+
+
+def _move(repository: Repository, journal: Journal) -> tuple[int, float]:
+    """Write the journal, move the tags, remove it; returns how many moved, within what seconds."""
+    again = f"{journal.release}: some tags may have moved; publish again to finish that"
+    with _interrupted(again):
+        journals.write(repository, journal)
+        try:
+            window = journals.carry_out(journal)
+        except PublishError as error:
+            raise PublishError(f"{error.message}\n{again}", hint=error.hint) from error
+        journals.remove(repository)
+    count = len(journal.steps)
+    log.info("push: %s: %d tags moved, within %.0f ms", journal.build, count, window * 1000)
+    return count, window
+
+
+@contextmanager
+def _interrupted(state: str) -> Iterator[None]:
+    """An interrupt says in what state it leaves the registry."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(*(error.args or (state,))) from None

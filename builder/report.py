@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from builder.diff import Difference
     from builder.model import Catalogue, Release
     from builder.plan import Plan
+    from builder.publish import Published
+    from builder.record import SetRecord
     from builder.stale import Explanation, Freshness
+    from builder.tagging import ImageTags
+    from builder.tags import Step
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class ReleaseReport:
     """One release of a run; ``seconds`` is the time of each step.
 
     ``emulated`` are the checks of keystone that passed on each platform that is not the machine's.
+    ``published_as`` is the tag of its release manifest that never moves.
     """
 
     release: str
@@ -42,6 +47,7 @@ class ReleaseReport:
     seconds: Mapping[str, float] = field(default_factory=dict)
     scan: str = "not scanned"
     error: str | None = None
+    published_as: str | None = None
 
     @property
     def pushed(self) -> bool:
@@ -66,7 +72,7 @@ def to_text(report: ReleaseReport) -> str:
     smoke = "not run" if report.checks_passed is None else f"{report.checks_passed} checks passed"
     for platform, checks in report.emulated.items():
         smoke += f"; {platform}, emulated: {checks}"
-    pushed = "yes" if report.pushed else "no"
+    pushed = f"yes, as {report.published_as}" if report.pushed else "no"
     times = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in report.seconds.items())
     return f"{table}\n\nsmoke test: {smoke}\nscan: {report.scan}\npushed: {pushed}\ntime: {times}\n"
 
@@ -88,6 +94,83 @@ def summary(reports: Sequence[ReleaseReport]) -> str:
     ]
     headers = ["release", "result", "images", "checks", "pushed", "time"]
     return tabulate(rows, headers=headers, disable_numparse=True) + "\n"
+
+
+def published_to_json(found: Sequence[Published]) -> str:
+    """What was published as JSON, with a version of the format."""
+    sets = [
+        {
+            "release": each.record.release,
+            "build": each.record.build,
+            "images": [
+                {"reference": f"{image.repository}@{image.digest}", "build": image.build}
+                for image in each.record.images
+            ],
+            "uploaded": each.uploaded,
+            "moved": each.moved,
+            "window": round(each.window, 4),
+        }
+        for each in found
+    ]
+    return json.dumps({"format": 1, "sets": sets}, indent=2) + "\n"
+
+
+def published_to_text(each: Published) -> str:
+    """A line for each image, and what it took."""
+    from tabulate import tabulate
+
+    rows = [[f"{i.repository}:{i.build}", i.digest] for i in each.record.images]
+    table = tabulate(rows, headers=["image", "digest"], disable_numparse=True)
+    within = f"{each.window * 1000:.0f} ms"
+    did = f"{each.uploaded} blobs uploaded, {each.moved} tags moved within {within}"
+    if not each.moved:
+        did = "published already: nothing uploaded, no tag moved"
+    return f"{table}\n\n{each.record.repository}:{each.record.build}\n{did}\n"
+
+
+def tags_to_json(found: Sequence[tuple[SetRecord, Sequence[ImageTags]]]) -> str:
+    """What becomes of the tags of sets as JSON, with a version of the format."""
+    sets = [
+        {"release": record.release, "images": [_tags(each) for each in planned]}
+        for record, planned in found
+    ]
+    return json.dumps({"format": 1, "sets": sets}, indent=2) + "\n"
+
+
+def _tags(each: ImageTags) -> dict[str, Any]:
+    steps = [
+        {
+            "tag": step.tag,
+            "from": step.old,
+            "to": step.new,
+            "verdict": step.verdict.value,
+            "is": step.known.tag if step.known else None,
+        }
+        for step in each.steps
+    ]
+    return {"repository": each.repository, "build": each.build, "tags": steps}
+
+
+def tags_to_text(planned: Sequence[ImageTags]) -> str:
+    """A line for each tag of a set: what it names, and what it would name."""
+    from tabulate import tabulate
+
+    rows = [
+        [f"{each.repository}:{step.tag}", step.verdict.value, *_from_to(step, each.build)]
+        for each in planned
+        for step in each.steps
+    ]
+    return tabulate(rows, headers=["tag", "", "from", "to"], disable_numparse=True) + "\n"
+
+
+def _from_to(step: Step, build: str) -> tuple[str, str]:
+    old = _short(step.old) + (f" ({step.known.tag})" if step.known and step.old else "")
+    moves = step.verdict in ("move", "downgrade")
+    return old, f"{_short(step.new)} ({build})" if moves else ""
+
+
+def _short(digest: str | None) -> str:
+    return digest[:19] if digest else "-"
 
 
 def freshness_to_json(found: Sequence[Freshness]) -> str:

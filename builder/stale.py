@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from builder.inputs import BASE
+from builder.record import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -73,6 +74,8 @@ def compare(
     if published is None or image is None or tagged is None:
         return Freshness(release, target, ("not published",), updates)
     reasons = [*_packages(release, published, image, now), *_inputs(image, now.inputs)]
+    if published.format < FORMAT:
+        reasons.append("published by an older version, without a release manifest")
     if tagged != image.digest:
         reasons.append(f"the tag names {tagged}, which was not tested with this set")
     return Freshness(release, target, (*reasons, *_debian(image, now)), updates)

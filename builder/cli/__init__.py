@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli import clouds, releases, sets
+from builder.cli import clouds, publishing, releases, sets
 from builder.errors import BuilderError, MachineError
 
 INTERRUPTED = 130
@@ -37,6 +37,7 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 
 for _command in (
     *(sets.build, sets.plan, sets.why, sets.diff, sets.render, sets.compose),
+    *(publishing.publish, publishing.tags),
     *(releases.lock, releases.update, releases.list_releases, releases.ci),
     *(clouds.up, clouds.down, clouds.ps, clouds.logs, clouds.execute),
 ):
@@ -61,8 +62,9 @@ def main() -> None:
             raise
         click.echo(f"error: {error.filename}: {error.strerror}", err=True)
         code = MachineError.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: everything that was started is removed", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        state = str(error) or "everything that was started is removed"
+        click.echo(f"interrupted: {state}", err=True)
         code = INTERRUPTED
     sys.exit(code)
 

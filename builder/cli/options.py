@@ -59,6 +59,9 @@ base_option = click.option(
     "--base-image", metavar="REF", callback=reference,
     help="Stand the images on this registry image instead of a bootstrapped Debian.",
 )  # fmt: skip
+downgrade_option = click.option(
+    "--allow-downgrade", is_flag=True, help="Let tags go back to an older version or build."
+)
 format_option = click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text",
     show_default=True, help="Form of the result on stdout.",

@@ -10,6 +10,7 @@ import click
 from builder.cli.options import (
     all_option,
     base_option,
+    downgrade_option,
     format_option,
     namespace_option,
     options_of,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Build, test and push the images of a release.")
 @selection
 @click.option("--push", is_flag=True, help="Push the set to the registry once it has passed.")
+@downgrade_option
 @click.option("--stale", is_flag=True, help="Only releases whose published images are stale.")
 @click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--no-smoke", is_flag=True, help="Leave the smoke test out; excludes --push.")

@@ -18,7 +18,9 @@ def report(*pushed: bool, checks: int | None = 42) -> ReleaseReport:
         )
         for number, each in enumerate(pushed)
     )
-    return ReleaseReport("zed", images, checks, seconds={"build": 91.26, "smoke": 0.4})
+    build = "zed-20261124.1" if pushed and all(pushed) else None
+    seconds = {"build": 91.26, "smoke": 0.4}
+    return ReleaseReport("zed", images, checks, seconds=seconds, published_as=build)
 
 
 def test_text() -> None:
@@ -29,13 +31,14 @@ def test_text() -> None:
         "",
         "smoke test: 42 checks passed",
         "scan: not scanned",
-        "pushed: yes",
+        "pushed: yes, as zed-20261124.1",
         "time: build 91 s, smoke 0 s",
     ]
 
 
 @pytest.mark.parametrize(
-    ("pushed", "said"), [((), "no"), ((True, False), "no"), ((False,), "no"), ((True, True), "yes")]
+    ("pushed", "said"),
+    [((), "no"), ((True, False), "no"), ((False,), "no"), ((True, True), "yes, as zed-20261124.1")],
 )
 def test_pushed_means_all_of_them(pushed: tuple[bool, ...], said: str) -> None:
     assert f"\npushed: {said}\n" in to_text(report(*pushed))
@@ -69,6 +72,7 @@ def test_json() -> None:
                 "seconds": {"build": 91.26, "smoke": 0.4},
                 "scan": "not scanned",
                 "error": None,
+                "published_as": "zed-20261124.1",
             }
         ],
     }

@@ -1,0 +1,130 @@
+"""Publishes sets that a run tested: this run's, or an earlier one's."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from builder import lock, registry, tested
+from builder.config import load_catalogue, select_releases
+from builder.engine import Engine, EngineError
+from builder.errors import PublishError
+from builder.layout import read_layout
+from builder.publish import publish
+from builder.tagging import plan_tags
+from builder.tags import names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from builder.build import BuiltSet
+    from builder.layout import Layout
+    from builder.model import Catalogue
+    from builder.plan import Plan
+    from builder.prepare import Options, Prepared
+    from builder.publish import Published, Source
+    from builder.record import ImageRecord, SetRecord
+    from builder.render import Rendered
+    from builder.tagging import ImageTags
+
+
+def record_of(
+    engine: Engine,
+    prepared: Prepared,
+    plan: Plan,
+    built: BuiltSet,
+    rendered: Rendered,
+    checks_passed: int,
+) -> SetRecord:
+    """The record of a set that passed; raises ``EngineError`` if an image cannot be looked into."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        listed = pool.map(lambda image: engine.debian_packages(image.reference), plan.images)
+        debian = dict(zip([image.target for image in plan.images], listed, strict=True))
+    return tested.make_record(
+        prepared.catalogue, plan, built,
+        inputs=rendered.inputs,
+        packages=lock.locked_versions(prepared.locks[plan.release]),
+        debian=debian,
+        checks_passed=checks_passed,
+    )  # fmt: skip
+
+
+def publish_passed(
+    options: Options, catalogue: Catalogue, passed: SetRecord, directory: Path
+) -> Published:
+    """Publish a set that passed; its release manifest is kept in ``directory``, too.
+
+    Raises ``PublishError``.
+    """
+    names = names_of(catalogue, passed.release)
+    published = publish(passed, names, _local(directory), allow_downgrade=options.allow_downgrade)
+    tested.write(directory / tested.MANIFEST, published.record)
+    return published
+
+
+def publish_runs(options: Options, path: Path, releases: Sequence[str]) -> Iterator[Published]:
+    """Publish the sets that earlier runs tested; ``path`` is as ``tested.find_runs`` takes it.
+
+    Raises ``PublishError`` for the first one that cannot be published.
+    """
+    for found, catalogue, directory in _tested(options, path, releases):
+        yield publish_passed(options, catalogue, found, directory)
+
+
+def preview_tags(
+    options: Options, path: Path, releases: Sequence[str]
+) -> Iterator[tuple[SetRecord, tuple[ImageTags, ...]]]:
+    """What ``publish_runs`` would do to the tags; nothing is changed."""
+    today = datetime.now(UTC).date()
+    for found, catalogue, _ in _tested(options, path, releases):
+        names = names_of(catalogue, found.release)
+        yield found, plan_tags(found, names, today, allow_downgrade=options.allow_downgrade)
+
+
+def _tested(
+    options: Options, path: Path, releases: Sequence[str]
+) -> list[tuple[SetRecord, Catalogue, Path]]:
+    """Read and check everything before the first of them is published."""
+    runs = tested.find_runs(path, releases)
+    sets = {name: tested.read_tested(directory) for name, directory in runs.items()}
+    catalogue = load_catalogue(options.root)
+    select_releases(catalogue, tuple(sets))
+    for host in {found.repository.split("/")[0] for found in sets.values()}:
+        registry.check(host)
+    return [(found, catalogue, runs[name].resolve()) for name, found in sets.items()]
+
+
+def _local(directory: Path) -> Source:
+    """The images of this machine, which have to be those that passed."""
+    engine = Engine()
+
+    @contextmanager
+    def source(images: Sequence[ImageRecord]) -> Iterator[Layout]:
+        engine.check(disk=0)
+        for image in images:
+            _check(engine, image)
+        with TemporaryDirectory(dir=directory, prefix="images-") as temporary:
+            path = Path(temporary) / "images.tar"
+            engine.save([image.reference for image in images], path)
+            yield read_layout(path)
+
+    return source
+
+
+def _check(engine: Engine, image: ImageRecord) -> None:
+    try:
+        there = engine.image(image.reference).digest
+    except EngineError as error:
+        raise PublishError(
+            f"{image.reference} is neither on this machine nor in the registry",
+            hint="build and test the release again",
+        ) from error
+    if there != image.digest:
+        raise PublishError(
+            f"{image.reference} is {there} on this machine, but {image.digest} was tested",
+            hint="it was built again since: publish the newest run, or build and test it again",
+        )
