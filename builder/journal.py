@@ -21,7 +21,7 @@ from builder.registry import Repository
 from builder.transport import CONNECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,10 @@ TAG = "_journal"
 
 
 class Move(Frozen):
-    """A tag of ``repository``, the digest that it names, None without that tag, and its next."""
+    """A tag, the digest that it names, None without that tag, and its next.
+
+    ``repository`` is without a host: whoever finishes this may know the registry by another name.
+    """
 
     repository: str
     tag: str
@@ -82,7 +85,7 @@ def remove(repository: Repository) -> None:
         repository.remove_note(TAG, digest, KIND)
 
 
-def carry_out(journal: Journal) -> float:
+def carry_out(registry: str, journal: Journal) -> float:
     """Move every tag that is not there yet, and read all of them back.
 
     Returns the seconds between the first and the last PUT of ``moves``. Raises ``PublishError``
@@ -90,13 +93,14 @@ def carry_out(journal: Journal) -> float:
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         wanted = {(move.repository, move.new) for move in journal.steps}
-        data = dict(zip(wanted, pool.map(lambda each: _bytes(*each), wanted), strict=True))
-        put = partial(_put, data=data)
-        list(pool.map(put, _to_do(pool, journal.names)))
+        found = pool.map(lambda each: _bytes(registry, *each), wanted)
+        put = partial(_put, registry, dict(zip(wanted, found, strict=True)))
+        current = partial(_current, registry)
+        list(pool.map(put, _to_do(journal.names, pool.map(current, journal.names))))
         # Asking for each tag also opens the connections, so that none is opened in the window.
-        times = list(pool.map(put, _to_do(pool, journal.moves)))
-        list(map(put, _to_do(pool, (journal.switch,))))
-        for move, there in zip(journal.steps, pool.map(_current, journal.steps), strict=True):
+        times = list(pool.map(put, _to_do(journal.moves, pool.map(current, journal.moves))))
+        put(journal.switch)
+        for move, there in zip(journal.steps, pool.map(current, journal.steps), strict=True):
             if there != move.new:
                 raise PublishError(
                     f"{move.repository}:{move.tag} names {there or 'nothing'}, not {move.new}",
@@ -113,17 +117,19 @@ def finish(repository: Repository) -> None:
     journal = read(repository)
     if journal is None:
         return
+    registry = repository.registry
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        tagged = dict(zip(journal.steps, pool.map(_current, journal.steps), strict=True))
+        current = pool.map(partial(_current, registry), journal.steps)
+        tagged = dict(zip(journal.steps, current, strict=True))
         images = {(move.repository, move.new) for move in journal.steps}
-        whole = all(pool.map(lambda each: is_complete(Repository(each[0]), each[1]), images))
+        whole = all(pool.map(lambda each: is_complete(_there(registry, each[0]), each[1]), images))
     if can_complete(journal, tagged, whole=whole):
         log.warning("completing %s, which another publisher left half published", journal.build)
-        carry_out(journal)
+        carry_out(registry, journal)
     else:
         log.warning("taking back %s: not all of it can be pulled", journal.build)
         for move in to_take_back(journal, tagged):
-            _take_back(move)
+            _take_back(registry, move)
     remove(repository)
 
 
@@ -140,37 +146,40 @@ def to_take_back(journal: Journal, tagged: Mapping[Move, str | None]) -> Sequenc
     return [move for move in reversed(journal.steps) if tagged[move] == move.new]
 
 
-def _take_back(move: Move) -> None:
-    repository = Repository(move.repository)
+def _take_back(registry: str, move: Move) -> None:
+    repository = _there(registry, move.repository)
     if move.old and is_complete(repository, move.old):
-        repository.put_manifest(move.tag, _bytes(move.repository, move.old))
+        repository.put_manifest(move.tag, _bytes(registry, move.repository, move.old))
     elif not is_complete(repository, move.new):
         repository.delete(move.new)
     else:
         log.warning("%s:%s stays: there is nothing before it", move.repository, move.tag)
 
 
-def _current(move: Move) -> str | None:
-    return Repository(move.repository).resolve(move.tag)
+def _there(registry: str, name: str) -> Repository:
+    return Repository(f"{registry}/{name}")
 
 
-def _bytes(repository: str, digest: str) -> bytes:
-    found = Repository(repository).manifest(digest)
+def _current(registry: str, move: Move) -> str | None:
+    return _there(registry, move.repository).resolve(move.tag)
+
+
+def _bytes(registry: str, name: str, digest: str) -> bytes:
+    found = _there(registry, name).manifest(digest)
     if found is None:
         raise PublishError(
-            f"{repository}@{digest} is gone from the registry",
+            f"{registry}/{name}@{digest} is gone from the registry",
             hint="publish again; does something collect its garbage meanwhile?",
         )
     return found.data
 
 
-def _to_do(pool: ThreadPoolExecutor, moves: Sequence[Move]) -> list[Move]:
-    there = pool.map(_current, moves)
+def _to_do(moves: Sequence[Move], there: Iterable[str | None]) -> list[Move]:
     return [move for move, digest in zip(moves, there, strict=True) if digest != move.new]
 
 
-def _put(move: Move, *, data: Mapping[tuple[str, str], bytes]) -> tuple[float, float]:
+def _put(registry: str, data: Mapping[tuple[str, str], bytes], move: Move) -> tuple[float, float]:
     """When the PUT began and when it was answered, in seconds."""
     begun = time.monotonic()
-    Repository(move.repository).put_manifest(move.tag, data[move.repository, move.new])
+    _there(registry, move.repository).put_manifest(move.tag, data[move.repository, move.new])
     return begun, time.monotonic()

@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,13 +45,17 @@ _held: set[str] = set()
 
 @dataclass(frozen=True)
 class Holder:
-    """A process: ``host`` for people; ``machine`` and ``started`` tell it from one of equal pid."""
+    """A process: ``host`` for people; ``machine`` and ``started`` tell it from one of equal pid.
+
+    ``claim`` is the tag: deleting a claim by its digest would delete every other of equal content.
+    """
 
     host: str
     pid: int
     since: str
     machine: str
     started: str
+    claim: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} since {self.since}"
@@ -101,7 +105,8 @@ class Lease:
         last = self._tags - {tag}
         self._tags.add(tag)
         _held.add(self._id)
-        self._repository.write_note(tag, KIND, TypeAdapter(Holder).dump_json(self._me).decode())
+        text = TypeAdapter(Holder).dump_json(replace(self._me, claim=tag)).decode()
+        self._repository.write_note(tag, KIND, text)
         self._until = begun + LIFETIME - CLOCKS
         self._remove(last)
 
@@ -188,7 +193,7 @@ def _acquire(mine: Lease, repository: Repository) -> Holder | None:
         return rivals[0][1]
     mine.claim()
     end = time.monotonic() + _SETTLE
-    if not is_loopback(repository.repository.split("/")[0]):
+    if not is_loopback(repository.registry):
         time.sleep(1)  # a list may lag behind
     while rivals := mine.rivals():
         if not mine.is_lowest(rivals) or time.monotonic() > end:

@@ -179,7 +179,7 @@ def _journal(
     current = _current(repository, tested.release)
     builds = {each.target: each.build for each in planned}
     moves = [
-        Move(repository=each.repository, tag=step.tag, old=step.old, new=step.new)
+        Move(repository=Repository(each.repository).name, tag=step.tag, old=step.old, new=step.new)
         for each in planned
         for step in each.steps
         if step.verdict is Verdict.MOVE
@@ -193,14 +193,14 @@ def _journal(
         final = _final(tested, build, builds)
         content = final.model_dump_json(indent=2).encode()
         digest = repository.write_artifact(None, record.KIND, content).digest
-        names.append(Move(repository=repository.repository, tag=build, old=None, new=digest))
+        names.append(Move(repository=repository.name, tag=build, old=None, new=digest))
     return final, Journal(
         release=tested.release,
         build=build,
         names=tuple(names),
         moves=tuple(move for move in moves if move not in names),
         switch=Move(
-            repository=repository.repository,
+            repository=repository.name,
             tag=tested.release,
             old=repository.resolve(tested.release),
             new=digest,
@@ -227,7 +227,7 @@ def _move(repository: Repository, journal: Journal) -> tuple[int, float]:
     with _interrupted(again):
         journals.write(repository, journal)
         try:
-            window = journals.carry_out(journal)
+            window = journals.carry_out(repository.registry, journal)
         except PublishError as error:
             raise PublishError(f"{error.message}\n{again}", hint=error.hint) from error
         journals.remove(repository)

@@ -62,7 +62,7 @@ class Repository:
 
     def __init__(self, repository: str) -> None:
         self.repository = repository
-        self._registry, _, self.name = repository.partition("/")
+        self.registry, _, self.name = repository.partition("/")
 
     def manifest(self, reference: str) -> Manifest | None:
         """What is there under a tag or digest; None for nothing."""
@@ -229,14 +229,14 @@ class Repository:
 
     def _once(self, method: str, path: str, **arguments: Any) -> requests.Response:
         url = path if "://" in path else f"/v2/{self.name}/{path}"
-        return connection(self._registry).request(method, url, scope=self.name, **arguments)
+        return connection(self.registry).request(method, url, scope=self.name, **arguments)
 
     def _retried(self, operation: Callable[[], requests.Response]) -> requests.Response:
         try:
             return retried(operation)
         except requests.RequestException as error:
             raise PublishError(
-                f"{self.repository}: {error}", hint=f"is it there? docker login {self._registry}"
+                f"{self.repository}: {error}", hint=f"is it there? docker login {self.registry}"
             ) from error
 
     def _expect(self, answer: requests.Response, *statuses: int) -> None:
@@ -244,7 +244,7 @@ class Repository:
             raise PublishError(
                 f"{self.repository}: the registry answers {answer.status_code} "
                 f"to {answer.request.method}: {answer.text[:200].strip()}",
-                hint=f"may this user write there? docker login {self._registry}",
+                hint=f"may this user write there? docker login {self.registry}",
             )
 
 

@@ -53,7 +53,7 @@ _CERTIFICATES = Path("/etc/docker/certs.d")
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, context: ssl.SSLContext | None, retries: Retry | int = 0) -> None:
+    def __init__(self, context: ssl.SSLContext | None, retries: Retry | int) -> None:
         self._context = context
         super().__init__(pool_maxsize=CONNECTIONS, max_retries=retries)
 
@@ -122,10 +122,15 @@ class Connection:
 
     @cached_property
     def _session(self) -> requests.Session:
-        session = requests.Session()
-        session.mount("https://", _Adapter(_context(self.registry)))
-        session.mount("http://", _Adapter(None))
+        session = self._new_session(0)
         session.auth = _no_netrc
+        return session
+
+    def _new_session(self, retries: Retry | int) -> requests.Session:
+        session = requests.Session()
+        session.mount("http://", _Adapter(None, retries))
+        if self.base.startswith("https:"):  # reading the authorities takes a while
+            session.mount("https://", _Adapter(_context(self.registry), retries))
         return session
 
     def _authorization(self, challenge: str) -> str | None:
@@ -158,9 +163,7 @@ class Connection:
         from oras.auth.token import TokenAuth  # importing it costs 100 ms
 
         backend = TokenAuth()
-        backend.session = requests.Session()
-        backend.session.mount("https://", _Adapter(_context(self.registry), RETRIES))
-        backend.session.mount("http://", _Adapter(None, RETRIES))
+        backend.session = self._new_session(RETRIES)
         backend._tls_verify = True
         backend._auth_config = _docker_configuration()
         backend.hostname = self.registry

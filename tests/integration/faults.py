@@ -1,0 +1,463 @@
+"""Breaks the publishing of sets in seeded ways while a reader resolves every tag all the time.
+
+Run by bench/faults, and in a short form by the tests. Everything is real - the registry, the
+publishers' processes, the signals, the full disk - and on loopback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from builder import transport
+from builder.errors import PublishError
+from builder.layout import MANIFESTS
+from builder.publish import publish
+from builder.tags import Names
+from tests.integration.registries import (
+    FAULTS,
+    TARGETS,
+    VERSIONS,
+    LayoutSource,
+    Proxy,
+    Server,
+    make_images,
+    make_set,
+    proxying,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+RELEASES = {
+    "zed": (Names("zed", "2022.2"), VERSIONS),
+    "2023.1": (
+        Names("2023.1", "2023.1"),
+        {**VERSIONS, "keystone": "23.0.2", "nova-compute": "27.5.1"},
+    ),
+}
+KINDS = (
+    *("kill before a request", "kill after a request", "kill at the journal", "interrupt"),
+    *(f"registry: {fault}" for fault in FAULTS),
+    *("registry: all of that, often", "registry killed", "registry stopped", "full disk"),
+    *("two publishers", "two releases", "untested set"),
+)
+# Requests that a publication of the small set makes, about.
+_REQUESTS = 200
+_AT_JOURNAL = 60
+_LIMIT = 60.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a publisher's process does, and the request at which it gets ``signal``."""
+
+    address: str
+    layout: str
+    digests: dict[str, str]
+    release: str
+    passed: bool = True
+    signal: int = 0
+    at: int = 0
+    answered: bool = False
+    after_journal: bool = False
+
+
+def publisher(task: Task, log: str) -> None:
+    """A process that publishes one set; 0 when it did, 1 when it said why not."""
+    with Path(log).open("a", encoding="utf-8") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    transport.TIMEOUT = (2.0, 3.0)
+    transport.RETRIES = transport.RETRIES.new(total=5, backoff_factor=0.05, backoff_max=1)
+    transport.CONNECTIONS = 4
+    if task.signal:
+        _signal_at(task)
+    names, versions = RELEASES[task.release]
+    tested = make_set(task.address, task.digests, release=task.release, versions=versions)
+    tested = tested.model_copy(update={"checks_passed": int(task.passed)})
+    try:
+        publish(tested, names, LayoutSource(Path(task.layout)))
+    except PublishError as error:
+        logging.error("%s", error)
+        os._exit(1)
+    except KeyboardInterrupt as error:
+        logging.error("interrupted: %s", error)
+        os._exit(130)
+    os._exit(0)
+
+
+def _signal_at(task: Task) -> None:
+    send = transport.Connection.request
+    lock = threading.Lock()
+    state = {"left": task.at, "counting": not task.after_journal}
+
+    def request(self: Any, method: str, url: str, **given: Any) -> requests.Response:
+        with lock:
+            state["counting"] |= method == "PUT" and url.endswith("/_journal")
+            state["left"] -= state["counting"]
+            due = state["counting"] and state["left"] == 0
+        if due and not task.answered:
+            os.kill(os.getpid(), task.signal)
+        answer = send(self, method, url, **given)
+        if due and task.answered:
+            os.kill(os.getpid(), task.signal)
+        return answer
+
+    transport.Connection.request = request  # type: ignore[method-assign]
+
+
+# --- the reader
+
+
+@dataclass
+class Seen:
+    """What the reader knows: the tags that resolved once, and images that could be pulled."""
+
+    tags: dict[tuple[str, str], str] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    reads: int = 0
+
+
+class Reader:
+    """Resolves every tag with plain requests, and knows nothing of how they are published."""
+
+    def __init__(self, address: str, allowed: Path) -> None:
+        self.base, self.allowed = f"http://{address}/v2/openstack", allowed
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.seen = Seen()
+
+    def get(self, method: str, path: str) -> requests.Response | None:
+        """The answer, None when the registry gives none now: it may be stopped or full."""
+        try:
+            answer = self.session.request(
+                method, f"{self.base}/{path}", headers={"Accept": ", ".join(MANIFESTS)}, timeout=5
+            )
+        except requests.RequestException:
+            return None
+        return None if answer.status_code >= 500 else answer
+
+    def look(self) -> None:
+        """Resolve every tag of every repository once."""
+        for name in (*(f"openstack-{target}" for target in TARGETS), "openstack-set"):
+            listing = self.get("GET", f"{name}/tags/list")
+            tags = (listing.json().get("tags") or []) if listing and listing.ok else []
+            known = {tag for repository, tag in self.seen.tags if repository == name}
+            for tag in sorted(known.union(tags)):
+                if not tag.startswith("_"):  # locks and the journal are not for readers
+                    self.resolve(name, tag)
+
+    def resolve(self, name: str, tag: str) -> None:
+        answer = self.get("GET", f"{name}/manifests/{tag}")
+        if answer is None:
+            return
+        self.seen.reads += 1
+        known = self.seen.tags.get((name, tag))
+        if answer.status_code == 404:
+            if known:
+                self.violation(f"{name}:{tag} named {known} and is gone")
+            return
+        digest = answer.headers["Docker-Content-Digest"]
+        if known == digest:
+            return
+        if known and "-2" in tag:
+            self.violation(f"{name}:{tag} is immutable and moved from {known} to {digest}")
+        self.seen.tags[name, tag] = digest
+        self.pull(name, digest, f"{name}:{tag}")
+        if name == "openstack-set":
+            self.read_set(name, tag, answer.json())
+        elif digest not in self.allowed.read_text():
+            self.violation(f"{name}:{tag} names {digest}, whose set did not pass")
+
+    def pull(self, name: str, digest: str, what: str) -> None:
+        """Check that an image is there, with all of its blobs."""
+        answer = self.get("GET", f"{name}/manifests/{digest}")
+        if answer is None:
+            self.seen.tags = {key: old for key, old in self.seen.tags.items() if old != digest}
+            return
+        if answer.status_code == 404:
+            self.violation(f"{what} names {digest}, which is not there")
+            return
+        content = answer.json()
+        for part in (content["config"], *content["layers"]):
+            blob = self.get("HEAD", f"{name}/blobs/{part['digest']}")
+            if blob is not None and int(blob.headers.get("Content-Length", -1)) != part["size"]:
+                self.violation(f"{what} has no blob {part['digest']}")
+
+    def read_set(self, name: str, tag: str, manifest: dict[str, Any]) -> None:
+        blob = self.get("GET", f"{name}/blobs/{manifest['layers'][0]['digest']}")
+        if blob is None:
+            del self.seen.tags[name, tag]
+            return
+        for image in blob.json()["images"]:
+            repository = image["reference"].rsplit(":", 1)[0].rsplit("/", 1)[1]
+            self.pull(repository, image["digest"], f"{name}:{tag}")
+
+    def violation(self, text: str) -> None:
+        self.seen.violations.append(text)
+
+
+def read_all_the_time(address: str, allowed: str, result: str, stop: Any) -> None:
+    """The reader's process; it writes what it saw to ``result``."""
+    reader = Reader(address, Path(allowed))
+    while not stop.wait(0.02):
+        reader.look()
+    reader.look()
+    seen = {"violations": reader.seen.violations, "reads": reader.seen.reads}
+    Path(result).write_text(json.dumps({**seen, "tags": len(reader.seen.tags)}))
+
+
+# --- the faults
+
+
+@dataclass
+class Bench:
+    """A registry, a reader, and publishers that something happens to."""
+
+    directory: Path
+    server: Server
+    random: random.Random
+    context: ForkServerContext
+    full: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    number: int = 0
+
+    @property
+    def log(self) -> str:
+        return str(self.directory / "publishers.log")
+
+    def task(self, release: str = "zed", **given: Any) -> Task:
+        """A new set, which has passed unless ``given`` says otherwise."""
+        self.number += 1
+        layout = self.directory / f"set-{self.number}"
+        digests = make_images(layout, self.random.randrange(2**32), size=20_000)
+        if given.get("passed", True):
+            with (self.directory / "allowed").open("a") as stream:
+                stream.writelines(f"{digest}\n" for digest in digests.values())
+        return Task(self.server.address, str(layout), digests, release, **given)
+
+    def start(self, task: Task) -> ForkServerProcess:
+        process = self.context.Process(target=publisher, args=(task, self.log))
+        process.start()
+        return process
+
+    def end(self, *processes: ForkServerProcess) -> list[int | None]:
+        for process in processes:
+            process.join(_LIMIT)
+            if process.is_alive():
+                self.failures.append(f"a publisher did not end within {_LIMIT:.0f} s")
+                process.kill()
+                process.join()
+        return [process.exitcode for process in processes]
+
+    def run(self, task: Task) -> int | None:
+        return self.end(self.start(task))[0]
+
+    def happen(self, kind: str) -> Task:
+        """Let one fault happen; returns the set that is to be published afterwards."""
+        if kind.startswith("kill") or kind == "interrupt":
+            return self._signalled(kind)
+        if kind.startswith("registry: "):
+            return self._through_proxy(kind.removeprefix("registry: "))
+        if kind in ("registry killed", "registry stopped"):
+            return self._restarted(signal.SIGKILL if "killed" in kind else signal.SIGTERM)
+        return {
+            "full disk": self._full_disk,
+            "two publishers": self._two_publishers,
+            "two releases": self._two_releases,
+            "untested set": self._untested,
+        }[kind]()
+
+    def _signalled(self, kind: str) -> Task:
+        journal = kind == "kill at the journal" or (
+            kind == "interrupt" and self.random.random() < 0.5
+        )
+        task = self.task(
+            signal=signal.SIGINT if kind == "interrupt" else signal.SIGKILL,
+            at=self.random.randrange(1, _AT_JOURNAL if journal else _REQUESTS),
+            answered="after" in kind or self.random.random() < 0.5,
+            after_journal=journal,
+        )
+        self.counts[f"{kind}: exit {self.run(task)}"] += 1
+        return task
+
+    def _through_proxy(self, fault: str) -> Task:
+        often = fault not in FAULTS
+        rate = self.random.choice((0.3, 0.6)) if often else self.random.choice((0.02, 0.1))
+        faults = FAULTS if often else (fault,)
+        seed = self.random.randrange(2**32)
+        with proxying(self.server.port, seed=seed, rate=rate, faults=faults) as proxy:
+            task = self.task()
+            code = self.run(_through(task, proxy))
+        self.counts[f"{fault}: exit {code}"] += 1
+        return task
+
+    def _restarted(self, number: int) -> Task:
+        task = self.task()
+        process = self.start(task)
+        time.sleep(self.random.random() * 0.8)
+        self.server.stop(number)
+        time.sleep(self.random.random() * 0.5)
+        self.server.start()
+        self.counts[f"restart: exit {self.end(process)[0]}"] += 1
+        return task
+
+    def _full_disk(self) -> Task:
+        if not self.full:
+            return self._restarted(signal.SIGKILL)
+        filler = self.server.directory / "filler"
+        task = self.task()
+        process = self.start(task)
+        time.sleep(self.random.random() * 0.8)
+        with suppress(OSError), filler.open("wb") as stream:
+            while True:
+                stream.write(bytes(1 << 16))
+                stream.flush()
+        code = self.end(process)[0]
+        filler.unlink()
+        self.counts[f"full disk: exit {code}"] += 1
+        return task
+
+    def _two_publishers(self) -> Task:
+        first, second = self.task(), self.task()
+        codes = self.end(self.start(first), self.start(second))
+        if 0 not in codes:
+            self.failures.append(f"of two publishers none published: {codes}")
+        self.counts[f"two publishers: exits {sorted(map(str, codes))}"] += 1
+        reader = Reader(self.server.address, self.directory / "allowed")
+        answer = reader.get("GET", "openstack-keystone/manifests/zed")
+        assert answer is not None
+        there = answer.headers["Docker-Content-Digest"]
+        return first if first.digests["keystone"] == there else second
+
+    def _two_releases(self) -> Task:
+        first, second = self.task(), self.task("2023.1")
+        codes = self.end(self.start(first), self.start(second))
+        if codes != [0, 0]:
+            self.failures.append(f"two releases at once: exits {codes}")
+        self.check(second)
+        self.counts["two releases"] += 1
+        return first
+
+    def _untested(self) -> Task:
+        refused = self.run(self.task(passed=False))
+        if refused != 1:
+            self.failures.append(f"an untested set: exit {refused}")
+        self.counts["untested set"] += 1
+        return self.task()
+
+    def check(self, task: Task) -> None:
+        """Every tag of the release names the set that was published last."""
+        reader = Reader(self.server.address, self.directory / "allowed")
+        names, versions = RELEASES[task.release]
+        for target, digest in task.digests.items():
+            own = () if target == "mariadb" else (versions[target], versions[target].split(".")[0])
+            for tag in (*names.tags, *own):
+                answer = reader.get("GET", f"openstack-{target}/manifests/{tag}")
+                there = answer.headers.get("Docker-Content-Digest") if answer else None
+                if there != digest:
+                    self.failures.append(f"{target}:{tag} names {there}, not {digest}")
+        left = reader.get("GET", "openstack-set/tags/list")
+        assert left is not None
+        if "_journal" in left.json()["tags"]:
+            self.failures.append("the journal is left")
+
+
+def _through(task: Task, proxy: Proxy) -> Task:
+    """The same set, published through the proxy: to a registry of another name, so to speak."""
+    return Task(**{**vars(task), "address": f"127.0.0.1:{proxy.port}"})
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[bool]:
+    """A small file system at ``path``, where this user may mount one."""
+    path.mkdir(parents=True)
+    options = ["mount", "-t", "tmpfs", "-o", "size=512m", "builder-faults", str(path)]
+    mounted = os.getuid() == 0 and subprocess.run(options, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def run(count: int, seed: int, directory: Path) -> tuple[Bench, dict[str, Any]]:
+    """Let ``count`` faults happen, each followed by a publication that must end well."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with ExitStack() as stack:
+        mounted = stack.enter_context(_disk(directory / "registry"))
+        server = Server(directory / "registry")
+        server.start()
+        stack.callback(server.stop)
+        (directory / "allowed").touch()
+        bench = Bench(directory, server, random.Random(seed), context, mounted)  # noqa: S311
+        stop = context.Event()
+        result = directory / "seen.json"
+        reader = context.Process(
+            target=read_all_the_time,
+            args=(server.address, str(directory / "allowed"), str(result), stop),
+        )
+        reader.start()
+        stack.callback(reader.kill)
+        bench.run(bench.task())
+        for number in range(count):
+            kind = KINDS[number % len(KINDS)]
+            before = len(bench.failures)
+            task = bench.happen(kind)
+            code = bench.run(Task(**{**vars(task), "signal": 0}))
+            if code != 0:
+                bench.failures.append(f"after {kind}: the next publish ends with {code}")
+            bench.check(task)
+            for failure in bench.failures[before:]:
+                print(f"fault {number}, {kind}: {failure}", file=sys.stderr)
+        stop.set()
+        reader.join(_LIMIT)
+        return bench, json.loads(result.read_text())
+
+
+def main() -> None:
+    """The command line of bench/faults."""
+    parser = argparse.ArgumentParser(prog="bench/faults", description=__doc__)
+    parser.add_argument("--count", type=int, default=200, help="number of faults [200]")
+    parser.add_argument("--seed", type=int, default=1, help="decides all of them [1]")
+    given = parser.parse_args()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="builder-faults-") as directory:
+        bench, seen = run(given.count, given.seed, Path(directory))
+        if bench.failures:
+            sys.stderr.write(Path(bench.log).read_text()[-4000:])
+    for what, times in sorted(bench.counts.items()):
+        print(f"{times:4} {what}")
+    if not bench.full:
+        print("no full disk: that needs root, to mount a small one")
+    for text in (*bench.failures, *seen["violations"]):
+        print(f"WRONG: {text}")
+    print(
+        f"{given.count} faults, seed {given.seed}, {time.monotonic() - start:.0f} s: "
+        f"{seen['reads']} reads of {seen['tags']} tags, {len(seen['violations'])} violations, "
+        f"{len(bench.failures)} failures"
+    )
+    sys.exit(bool(bench.failures or seen["violations"]))
