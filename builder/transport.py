@@ -55,7 +55,7 @@ _CERTIFICATES = Path("/etc/docker/certs.d")
 class _Adapter(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext | None, retries: Retry | int) -> None:
         self._context = context
-        super().__init__(pool_maxsize=CONNECTIONS, max_retries=retries)
+        super().__init__(pool_maxsize=CONNECTIONS, pool_block=True, max_retries=retries)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context, blocksize=_BLOCK)
