@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ):
         text = f"number of {what} [default: {default}]"
         group.addoption(name, type=int, default=default, metavar="N", help=text)
+    group.addoption("--emulate", action="store_true", help="also what runs in QEMU, for minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--emulate"):
+        items[:] = [item for item in items if not item.get_closest_marker("emulated")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
