@@ -30,6 +30,7 @@ from builder import transport
 from builder.errors import PublishError
 from builder.layout import MANIFESTS
 from builder.publish import publish
+from builder.registry import Repository
 from builder.tags import Names
 from tests.integration.registries import (
     FAULTS,
@@ -41,6 +42,7 @@ from tests.integration.registries import (
     make_images,
     make_set,
     proxying,
+    serving,
 )
 
 if TYPE_CHECKING:
@@ -436,6 +438,40 @@ def run(count: int, seed: int, directory: Path) -> tuple[Bench, dict[str, Any]]:
         stop.set()
         reader.join(_LIMIT)
         return bench, json.loads(result.read_text())
+
+
+def spoiled(directory: Path) -> list[str]:
+    """What a reader says of a registry that somebody spoils."""
+    with serving(Server(directory / "registry")) as server:
+        allowed = directory / "allowed"
+        sets = []
+        for number in range(2):
+            path = directory / f"set-{number}"
+            sets.append((make_images(path, number), LayoutSource(path)))
+        allowed.write_text("".join(sets[0][0].values()))
+        published = publish(make_set(server.address, sets[0][0]), RELEASES["zed"][0], sets[0][1])
+        reader = Reader(server.address, allowed)
+        reader.look()
+        if reader.seen.violations:
+            return reader.seen.violations
+        build = {image.target: image.build for image in published.record.images}
+        publish(make_set(server.address, sets[1][0]), RELEASES["zed"][0], sets[1][1])
+        keystone, nova, mariadb = (
+            Repository(f"{server.address}/openstack/openstack-{target}")
+            for target in ("keystone", "nova-compute", "mariadb")
+        )
+        new = keystone.manifest("zed")
+        layer = nova.manifest("zed")
+        old = mariadb.resolve(build["mariadb"])
+        assert new
+        assert layer
+        assert old
+        keystone.put_manifest(build["keystone"], new.data)
+        mariadb.delete(old)
+        lost = f"{reader.base}/openstack-nova-compute/blobs/{layer.content['layers'][1]['digest']}"
+        requests.delete(lost, timeout=5).raise_for_status()
+        reader.look()
+        return reader.seen.violations
 
 
 def main() -> None:

@@ -121,6 +121,32 @@ def test_a_run_ends_with_the_tested_set_in_the_registry(published: Run) -> None:
     assert published.left == set()
 
 
+@pytest.mark.slow
+def test_the_run_can_be_published_again_at_no_cost(published: Run) -> None:
+    done = builder(ROOT, "publish", published.directory, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)["sets"]
+    assert (found["uploaded"], found["moved"]) == (0, 0)
+    assert found["build"] == published.report["published_as"]
+    kept = json.loads((published.directory / "release-manifest.json").read_text())
+    digests = {image["target"]: image["digest"] for image in published.report["images"]}
+    assert {image["target"]: image["digest"] for image in kept["images"]} == digests
+    shown = builder(ROOT, "tags", published.directory.parent, "--format", "json")
+    (planned,) = json.loads(shown.stdout)["sets"]
+    verdicts = {step["verdict"] for image in planned["images"] for step in image["tags"]}
+    assert verdicts <= {"same", "ahead"}
+
+
+@pytest.mark.slow
+def test_a_run_that_tested_other_images_is_refused(published: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(published.directory.parent, run)
+    edit(run / "report.json", published.report["images"][0]["digest"], f"sha256:{'0' * 64}")
+    done = builder(ROOT, "publish", run)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "does not say that the images of zed passed" in done.stderr
+
+
 def stale(root: Path, *options: str) -> dict[str, list[str]]:
     """The reasons of `builder plan --stale` for each image of zed that has one."""
     given = ("--release", "zed", "--namespace", NAMESPACE, "--format", "json", *options)
