@@ -15,13 +15,15 @@ from builder.engine import Engine, EngineError
 from builder.errors import PublishError
 from builder.layout import read_layout
 from builder.publish import publish
+from builder.record import NOT_SCANNED
 from builder.tagging import plan_tags
 from builder.tags import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from builder.build import BuiltSet
+    from builder.evidence import Attach, Document
     from builder.layout import Layout
     from builder.model import Catalogue
     from builder.plan import Plan
@@ -39,6 +41,8 @@ def record_of(
     built: BuiltSet,
     rendered: Rendered,
     checks_passed: int,
+    *,
+    scan: str = NOT_SCANNED,
 ) -> SetRecord:
     """The record of a set that passed; raises ``EngineError`` if an image cannot be looked into."""
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -50,18 +54,28 @@ def record_of(
         packages=lock.locked_versions(prepared.locks[plan.release]),
         debian=debian,
         checks_passed=checks_passed,
+        scan=scan,
     )  # fmt: skip
 
 
 def publish_passed(
-    options: Options, catalogue: Catalogue, passed: SetRecord, directory: Path
+    options: Options,
+    catalogue: Catalogue,
+    passed: SetRecord,
+    directory: Path,
+    *,
+    attach: Attach | None = None,
+    documents: Mapping[str, tuple[Document, ...]] | None = None,
 ) -> Published:
     """Publish a set that passed; its release manifest is kept in ``directory``, too.
 
-    Raises ``PublishError``.
+    ``documents`` are attached to each target's image. Raises ``PublishError``.
     """
     names = names_of(catalogue, passed.release)
-    published = publish(passed, names, _local(directory), allow_downgrade=options.allow_downgrade)
+    published = publish(
+        passed, names, _local(directory),
+        attach=attach, documents=documents, allow_downgrade=options.allow_downgrade,
+    )  # fmt: skip
     tested.write(directory / tested.MANIFEST, published.record)
     return published
 

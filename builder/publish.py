@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -72,21 +72,25 @@ def publish(
     """
     _refuse_untested(tested)
     repository = Repository(tested.repository)
+    said = documents or {}
     if (there := _published(tested, names, repository)) is not None:
-        _attach(tested, attach, documents or {})
+        with lease(repository, tested.release) if attach else nullcontext():
+            _attach(tested, attach, said)
         log.info("push: %s is published already, as %s", tested.release, there.build)
         return Published(there)
     state = f"{tested.release}: no tag has moved; publish again to go on"
-    with _interrupted(state), lease(repository, tested.release):
-        _finish_others(repository)
-        refuse_downgrades(tested.release, _plan(tested, names, allow_downgrade))
-        uploaded = _push(tested, source)
-        _attach(tested, attach, documents or {})
+    with lease(repository, tested.release):
+        with _interrupted(state):
+            _finish_others(repository)
+            refuse_downgrades(tested.release, _plan(tested, names, allow_downgrade))
+            uploaded = _push(tested, source)
+            _attach(tested, attach, said)
         with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT) as lock:
-            journals.finish(repository)
-            planned = _plan(tested, names, allow_downgrade)
-            refuse_downgrades(tested.release, planned)
-            final, journal = _journal(tested, planned, repository)
+            with _interrupted(state):
+                journals.finish(repository)
+                planned = _plan(tested, names, allow_downgrade)
+                refuse_downgrades(tested.release, planned)
+                final, journal = _journal(tested, planned, repository)
             lock.check()
             moved, window = _move(repository, journal)
     return Published(final, uploaded, moved, window)
