@@ -134,6 +134,8 @@ def test_a_name_that_cannot_be(run: Run, arguments: list[str], expected: str) ->
         (["list", "--release", "zed", "--all"], "give --release NAME, or --all"),
         (["list", "--format", "xml"], "'xml' is not one of 'text', 'json', 'github', 'gitlab'."),
         (["ci"], "Missing option '--format'."),
+        (["publish", "nowhere"], "Directory 'nowhere' does not exist."),
+        (["tags", "nowhere"], "Directory 'nowhere' does not exist."),
         (["build", "--release", "zed", "--push", "--no-smoke"], "--push needs the smoke test"),
         (["build", "--release", "zed", "--base-image", "de bian"], "'de bian' is not an image ref"),
         (["build", "--release", "zed", "--base-image", ""], "'' is not an image reference such as"),
@@ -157,6 +159,13 @@ def test_usage(run: Run, arguments: list[str], expected: str) -> None:
 )
 def test_a_base_image(run: Run, reference: str) -> None:
     assert run("build", "--release", "zed", "--print", "--base-image", reference).code == 0
+
+
+@pytest.mark.parametrize("command", ["publish", "tags"])
+def test_no_tested_set(run: Run, tmp_path: Path, command: str) -> None:
+    assert run(command, str(tmp_path)) == Outcome(
+        2, "", f"error: no run below {tmp_path} has tested a set\nhint: run builder build first\n"
+    )
 
 
 def test_no_project(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,13 @@ def test_not_published(published: SetRecord | None, tag: str | None) -> None:
     assert reasons(NOW, published, tag).reasons == ("not published",)
 
 
+def test_published_by_an_older_version() -> None:
+    old = SetRecord.model_validate({**SET.model_dump(exclude={"compose", "scan"}), "format": 1})
+    assert reasons(NOW, old).reasons == (
+        "published by an older version, without a release manifest",
+    )
+
+
 def test_another_image_under_the_tag() -> None:
     assert reasons(NOW, tag="sha256:cc").reasons == (
         "the tag names sha256:cc, which was not tested with this set",
