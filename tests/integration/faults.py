@@ -224,6 +224,7 @@ class Reader:
 
 def read_all_the_time(address: str, allowed: str, result: str, stop: Any) -> None:
     """The reader's process; it writes what it saw to ``result``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the bench, which stops it
     reader = Reader(address, Path(allowed))
     looks = 0
     while not stop.wait(0.05):
@@ -249,6 +250,7 @@ class Bench:
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     number: int = 0
+    done: int = 0
 
     @property
     def log(self) -> str:
@@ -280,6 +282,20 @@ class Bench:
 
     def run(self, task: Task) -> int | None:
         return self.end(self.start(task))[0]
+
+    def faults(self, count: int) -> None:
+        """Let ``count`` faults happen, each followed by a publication that must end well."""
+        for number in range(count):
+            kind = KINDS[number % len(KINDS)]
+            before = len(self.failures)
+            task = self.happen(kind)
+            code = self.run(Task(**{**vars(task), "signal": 0}))
+            if code != 0:
+                self.failures.append(f"after {kind}: the next publish ends with {code}")
+            self.check(task)
+            self.done += 1
+            for failure in self.failures[before:]:
+                print(f"fault {number}, {kind}: {failure}", file=sys.stderr)
 
     def happen(self, kind: str) -> Task:
         """Let one fault happen; returns the set that is to be published afterwards."""
@@ -410,7 +426,7 @@ def _disk(path: Path) -> Iterator[bool]:
 
 
 def run(count: int, seed: int, directory: Path) -> tuple[Bench, dict[str, Any]]:
-    """Let ``count`` faults happen, each followed by a publication that must end well."""
+    """Let ``count`` faults happen, or as many as there are before an interrupt."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ExitStack() as stack:
@@ -429,16 +445,8 @@ def run(count: int, seed: int, directory: Path) -> tuple[Bench, dict[str, Any]]:
         reader.start()
         stack.callback(reader.kill)
         bench.run(bench.task())
-        for number in range(count):
-            kind = KINDS[number % len(KINDS)]
-            before = len(bench.failures)
-            task = bench.happen(kind)
-            code = bench.run(Task(**{**vars(task), "signal": 0}))
-            if code != 0:
-                bench.failures.append(f"after {kind}: the next publish ends with {code}")
-            bench.check(task)
-            for failure in bench.failures[before:]:
-                print(f"fault {number}, {kind}: {failure}", file=sys.stderr)
+        with suppress(KeyboardInterrupt):
+            bench.faults(count)
         stop.set()
         reader.join(_LIMIT)
         return bench, json.loads(result.read_text())
@@ -496,7 +504,7 @@ def main() -> None:
     for text in (*bench.failures, *seen["violations"]):
         print(f"WRONG: {text}")
     print(
-        f"{given.count} faults, seed {given.seed}, {time.monotonic() - start:.0f} s: "
+        f"{bench.done} faults, seed {given.seed}, {time.monotonic() - start:.0f} s: "
         f"{seen['reads']} reads of {seen['tags']} tags, {len(seen['violations'])} violations, "
         f"{len(bench.failures)} failures"
     )
