@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from builder import lock, registry, tested
@@ -21,6 +20,7 @@ from builder.tags import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from builder.build import BuiltSet
     from builder.evidence import Attach, Document
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from builder.record import ImageRecord, SetRecord
     from builder.render import Rendered
     from builder.tagging import ImageTags
+
+_SAVED = "saved"
 
 
 def record_of(
@@ -77,6 +79,7 @@ def publish_passed(
         attach=attach, documents=documents, allow_downgrade=options.allow_downgrade,
     )  # fmt: skip
     tested.write(directory / tested.MANIFEST, published.record)
+    _remove_saved(directory)
     return published
 
 
@@ -121,12 +124,21 @@ def _local(directory: Path) -> Source:
         engine.check(disk=0)
         for image in images:
             _check(engine, image)
-        with TemporaryDirectory(dir=directory, prefix="images-") as temporary:
-            path = Path(temporary) / "images.tar"
+        _remove_saved(directory)
+        path = directory / _SAVED / "images.tar"
+        path.parent.mkdir()
+        try:
             engine.save([image.reference for image in images], path)
             yield read_layout(path)
+        finally:
+            _remove_saved(directory)
 
     return source
+
+
+def _remove_saved(directory: Path) -> None:
+    """Those of a publisher that was killed, too: docker keeps its unfinished file beside them."""
+    shutil.rmtree(directory / _SAVED, ignore_errors=True)
 
 
 def _check(engine: Engine, image: ImageRecord) -> None:

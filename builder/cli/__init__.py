@@ -63,10 +63,18 @@ def main() -> None:
         click.echo(f"error: {error.filename}: {error.strerror}", err=True)
         code = MachineError.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        state = str(error) or "everything that was started is removed"
-        click.echo(f"interrupted: {state}", err=True)
+        click.echo(f"interrupted: {_state(error)}", err=True)
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _state(error: BaseException | None) -> str:
+    """What an interrupt leaves, as the step that it hit says; a second one may hide the first."""
+    while error:
+        if isinstance(error, KeyboardInterrupt) and error.args:
+            return str(error)
+        error = error.__context__
+    return "everything that was started is removed"
 
 
 def _interrupt(*_: object) -> None:
