@@ -187,6 +187,7 @@ def test_a_machine_with_nothing_becomes_ready_and_recovers(clean_machine: str) -
         docker buildx version
         docker compose version
         mmdebstrap --version
+        cosign version
     """
     certificates = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     done = run(
