@@ -4,7 +4,7 @@
 code   meaning
 =====  ======================================================================
 0      everything that was asked for was done
-1      a build, a smoke test or a push failed
+1      a build, a smoke test, a push or a verification failed
 2      bad usage or a mistake in a configuration file; nothing was started
 3      the machine is not ready: engine, buildx, disk, network, registry
 4      the scan policy blocks the set
@@ -91,6 +91,10 @@ class SmokeError(BuilderError):
 
 class PublishError(BuilderError):
     """The registry does not hold what was pushed."""
+
+
+class VerifyError(BuilderError):
+    """An image is not what its publisher is trusted to have published."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -36,6 +36,9 @@ class Options:
     cache_to: str | None = None
     runs: Path = Path("runs")
     allow_downgrade: bool = False
+    sign_key: str | None = None
+    keyless: bool = False
+    no_sign: bool = False
 
 
 @dataclass(frozen=True)

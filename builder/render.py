@@ -56,6 +56,7 @@ class Rendered:
     release: str
     files: tuple[RenderedFile, ...]
     inputs: Mapping[str, Inputs]
+    provenance: Provenance
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def render(
         labels |= {INPUT_HASH: inputs[image.target].digest, **provenance.labels}
         bake["target"][image.target]["labels"] = {k: _literal(v) for k, v in labels.items()}
     files.append(RenderedFile(PurePosixPath("bake.json"), _json(bake), "images"))
-    return Rendered(plan.release, tuple(files), inputs)
+    return Rendered(plan.release, tuple(files), inputs, provenance)
 
 
 def _variables(

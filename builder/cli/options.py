@@ -71,6 +71,17 @@ constraints_option = click.option(
     help="Upper constraints, {release} in it being the release's name "
     "[default: those that OpenStack publishes for the release].",
 )  # fmt: skip
+_sign_key_option = click.option(
+    "--sign-key", metavar="FILE|URI",
+    help="Sign what is pushed with this private key of cosign's, its password in COSIGN_PASSWORD "
+    "[default: COSIGN_KEY; for a registry on this machine a key made for it].",
+)  # fmt: skip
+_keyless_option = click.option(
+    "--keyless", is_flag=True, help="Sign what is pushed as the CI job that runs this."
+)
+_no_sign_option = click.option(
+    "--no-sign", is_flag=True, help="Push without signatures, SBOMs and provenance."
+)
 
 
 def selection(command: Callable[..., None]) -> Callable[..., None]:
@@ -79,6 +90,13 @@ def selection(command: Callable[..., None]) -> Callable[..., None]:
         *(format_option, platform_option, base_option, namespace_option, registry_option),
         *(image_option, all_option, release_option),
     ):
+        command = option(command)
+    return command
+
+
+def signing(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how what is pushed is signed."""
+    for option in (_no_sign_option, _keyless_option, _sign_key_option):
         command = option(command)
     return command
 

@@ -19,6 +19,7 @@ from builder.cli.options import (
     registry_option,
     release_option,
     selection,
+    signing,
 )
 from builder.errors import ReleasesError
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @downgrade_option
 @click.option("--stale", is_flag=True, help="Only releases whose published images are stale.")
 @click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
+@signing
 @click.option("--no-smoke", is_flag=True, help="Leave the smoke test out; excludes --push.")
 @click.option("--builder", metavar="NAME", help="Build with this buildx builder.")
 @click.option("--cache-from", metavar="SPEC", help="Read BuildKit's cache from there.")
