@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Base64Bytes, BaseModel, Field, ValidationError
 
+from builder.evidence import Predicate
 from builder.registry import Repository
 
 if TYPE_CHECKING:
@@ -93,19 +94,47 @@ def is_signed(reference: str, key: EllipticCurvePublicKey) -> bool:
 
 
 def has_document(reference: str, document: Document, key: EllipticCurvePublicKey) -> bool:
-    """Whether the image has that very document, signed by ``key``; raises ``PublishError``."""
+    """Whether the image has a document that says the same, signed by ``key``.
+
+    When it was said, and the random numbers in an SBOM, make no other. Raises ``PublishError``.
+    """
     repository, digest, layers = _layers(reference, "att")
-    wanted = json.loads(document.content)
+    kind = document.predicate
+    wanted = _essence(kind, json.loads(document.content))
     for layer in layers:
-        if layer.get("annotations", {}).get("predicateType") == document.predicate.value:
+        if layer.get("annotations", {}).get("predicateType") == kind.value:
             found = _statement(repository.read_blob(layer["digest"]), key)
             if (
                 found
-                and found.is_about(digest, document.predicate.value)
-                and found.predicate == wanted
+                and found.is_about(digest, kind.value)
+                and _essence(kind, found.predicate) == wanted
             ):
                 return True
     return False
+
+
+def _essence(kind: Predicate, predicate: Any) -> Any:
+    """What remains of a predicate when it is made again of the same image by the same tools."""
+    try:
+        match kind:
+            case Predicate.PROVENANCE:
+                return predicate["buildDefinition"], predicate["runDetails"]["builder"]
+            case Predicate.SPDX:
+                packages = [
+                    (each["name"], each.get("versionInfo")) for each in predicate["packages"]
+                ]
+                return predicate["spdxVersion"], predicate["creationInfo"]["creators"], packages
+            case Predicate.CYCLONEDX:
+                components = [
+                    (each["name"], each.get("version"), each.get("purl"))
+                    for each in predicate["components"]
+                ]
+                return predicate["specVersion"], predicate["metadata"]["tools"], components
+            case Predicate.SCAN:
+                scanner = predicate["scanner"]
+                return scanner["version"], scanner["db"], scanner["result"]["status"]
+    except (LookupError, TypeError, AttributeError):
+        return predicate
 
 
 def _layers(reference: str, kind: str) -> tuple[Repository, str, Iterator[dict[str, Any]]]:

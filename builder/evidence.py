@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 class Predicate(StrEnum):
@@ -32,3 +36,27 @@ class Attach(Protocol):
 
         Documents that are there already, for this digest and with this content, are left alone.
         """
+
+
+def write(directory: Path, documents: Mapping[str, tuple[Document, ...]]) -> None:
+    """Keep the documents about the image of each target as ``directory/<target>/<kind>.json``."""
+    for target, found in documents.items():
+        (directory / target).mkdir(parents=True, exist_ok=True)
+        for each in found:
+            (directory / target / _file(each.predicate)).write_bytes(each.content)
+
+
+def read(directory: Path) -> dict[str, tuple[Document, ...]]:
+    """What ``write`` has kept there; empty for nothing."""
+    return {
+        target.name: tuple(
+            Document(kind, path.read_bytes())
+            for kind in Predicate
+            if (path := target / _file(kind)).is_file()
+        )
+        for target in sorted(directory.glob("*/"))
+    }
+
+
+def _file(predicate: Predicate) -> str:
+    return f"{predicate.name.lower()}.json"

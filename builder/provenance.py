@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from builder.inputs import Inputs
     from builder.plan import Image, Plan
-    from builder.render import Provenance
+    from builder.render import Provenance, Rendered
 
 _DOCUMENT = "blob/main/docs/reference/provenance.md"
 _DIGEST = re.compile(r"(?:^|@)sha256:(?P<value>[0-9a-f]{64})$")
@@ -45,7 +45,7 @@ def provenance(
                 "release": plan.release,
                 "target": image.target,
                 "recipe": f"images/{image.recipe}/image.yaml",
-                "platform": origin.platform,
+                "platforms": list(origin.platforms),
                 "base": origin.base_name,
             },
             "internalParameters": {"inputHash": inputs.digest, "inputs": dict(inputs.values)},
@@ -64,6 +64,18 @@ def provenance(
         },
     }
     return Document(Predicate.PROVENANCE, json.dumps(predicate, indent=2).encode())
+
+
+def of_set(
+    plan: Plan, rendered: Rendered, lock: str, invocation: Invocation
+) -> dict[str, Document]:
+    """The provenance of each image of ``plan``, by target."""
+    return {
+        image.target: provenance(
+            plan, image, rendered.inputs[image.target], rendered.provenance, lock, invocation
+        )
+        for image in plan.images
+    }
 
 
 def _dependencies(release: str, origin: Provenance, lock: str) -> list[dict[str, Any]]:

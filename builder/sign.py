@@ -101,8 +101,10 @@ def signer(options: Options, registry: str) -> Attach | None:
         _check_identity_token()
         cosign.check()
         return Signer(None)
-    reference = options.sign_key or os.environ.get("COSIGN_KEY") or None
-    if reference:
+    reference = options.sign_key
+    if reference is None:
+        reference = os.environ.get("COSIGN_KEY") or None
+    if reference is not None:
         _check_file(reference)
         return _with_key(KeyPair(reference, os.environ.get("COSIGN_PASSWORD", "")))
     if is_loopback(registry):

@@ -16,6 +16,7 @@ from builder.cosign import Identity, PublicKey
 from builder.errors import PublishError, UsageError, VerifyError
 from builder.evidence import Predicate
 from builder.plan import Plan
+from builder.platforms import native
 from builder.registry import Repository
 from builder.sign import own_public_key
 from builder.transport import is_loopback
@@ -71,7 +72,8 @@ def verify_images(references: Sequence[str], trust: Trust | None) -> tuple[Verif
     Without ``trust``, the key that signs for registries on this machine is trusted with images in
     these. Raises ``UsageError`` for a key that is none, ``MachineError`` without cosign.
     """
-    trusts = [trust or _own_key(reference) for reference in references]
+    registries = [_parts(reference)["registry"] for reference in references]
+    trusts = [trust or _own_key(registry) for registry in registries]
     signers = [_name(each) for each in trusts]
     cosign.check()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -97,11 +99,11 @@ def _verify(reference: str, trust: Trust, signed_by: str) -> Verified:
         return Verified(reference, image.digest if image else None, error=str(error))
 
 
-def _own_key(reference: str) -> PublicKey:
+def _own_key(registry: str) -> PublicKey:
     key = own_public_key()
-    if not is_loopback(_parts(reference)["registry"]) or not key.is_file():
+    if not is_loopback(registry) or not key.is_file():
         raise UsageError(
-            f"no key to verify {reference} with",
+            f"no key to verify the images in {registry} with",
             hint="name the publisher's with --key, or --certificate-identity and "
             "--certificate-oidc-issuer",
         )
@@ -200,15 +202,16 @@ def _scan(image: _Image, trust: Trust) -> str:
     """What the scan's report says of itself; an image need not have one."""
     try:
         found = _predicate(image, Predicate.SCAN, trust)
-        scanner, metadata = found["scanner"], found["metadata"]
-        return f"{scanner['uri']} {scanner['version']}, {metadata['scanFinishedOn']}"
-    except (VerifyError, KeyError, TypeError):
+        scanner, finished = found["scanner"], found["metadata"]["scanFinishedOn"]
+        status = scanner["result"].get("status", "scanned")
+        return f"{status}, by {scanner['uri']}, {finished}"
+    except (VerifyError, LookupError, TypeError, AttributeError):
         return _NOT_SCANNED
 
 
 def _release_manifest(image: _Image, provenance: _Provenance, trust: Trust) -> str:
     """The signed release manifest that has this digest for what the provenance calls it."""
-    plan = Plan(provenance.release, image.registry, image.namespace, ())
+    plan = Plan(provenance.release, image.registry, image.namespace, (), (), native())
     repository = record.repository(plan)
     for tag, digest in _manifests(repository, provenance.release):
         content = Repository(repository).read_artifact(digest)

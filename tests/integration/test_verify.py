@@ -23,6 +23,7 @@ from builder.errors import UsageError
 from builder.evidence import Document, Predicate
 from builder.inputs import Inputs
 from builder.plan import Image, Plan
+from builder.platforms import Platform
 from builder.prepare import Options
 from builder.provenance import Invocation, provenance
 from builder.registry import Repository
@@ -42,6 +43,7 @@ KINDS = {
     Predicate.SPDX: "spdxjson",
     Predicate.CYCLONEDX: "cyclonedx",
 }
+AMD64 = (Platform.AMD64,)
 OFFLINE = "--insecure-ignore-tlog"
 
 
@@ -59,10 +61,10 @@ def provenance_of(target: str) -> Document:
     image = Image(target, target, "", "zed", "")
     moment = datetime(2026, 11, 24, 14, 33, 44, tzinfo=UTC)
     origin = Provenance(
-        "0f" * 20, "https://example.org/b", "1", "debian:12", f"sha256:{'0' * 64}", "linux/amd64"
+        "0f" * 20, "https://example.org/b", "1", "debian:12", f"sha256:{'0' * 64}", AMD64
     )
     return provenance(
-        Plan("zed", "", "", (image,)),
+        Plan("zed", "", "", (image,), AMD64, Platform.AMD64),
         image,
         Inputs({}, "sha256:34"),
         origin,

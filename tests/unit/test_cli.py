@@ -278,3 +278,21 @@ def test_version(run: Run) -> None:
     done = run("--version")
     assert done.code == 0
     assert done.out == "builder, version 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--certificate-identity", "me"], "go together"),
+        (["--certificate-oidc-issuer", "https://example.org"], "go together"),
+        (
+            ["--certificate-identity", "me", "--certificate-oidc-issuer", "x", "--key", "k"],
+            "give --key or --certificate-identity",
+        ),
+        (["--key", "/no/such.pub"], "/no/such.pub is no public key"),
+    ],
+)
+def test_whom_to_trust_is_said_in_one_way(run: Run, options: list[str], message: str) -> None:
+    done = run("verify", "127.0.0.1:5001/openstack/openstack-keystone:zed", *options)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err

@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 from builder.evidence import Predicate
 from builder.inputs import Inputs
 from builder.plan import Image, Plan
+from builder.platforms import Platform
 from builder.provenance import Invocation, provenance
 from builder.render import Provenance
 
 IMAGE = Image("nova-compute", "nova", "127.0.0.1:5001/openstack/openstack-nova-compute", "zed", "")
-PLAN = Plan("zed", "127.0.0.1:5001", "openstack", (IMAGE,))
+PLAN = Plan("zed", "127.0.0.1:5001", "openstack", (IMAGE,), (Platform.AMD64,), Platform.AMD64)
 INPUTS = Inputs({"images/nova/Dockerfile.j2": "sha256:12"}, "sha256:34")
 ORIGIN = Provenance(
     revision="0f" * 20,
@@ -27,7 +28,7 @@ ORIGIN = Provenance(
     tool="1.2.3",
     base_name="debian:bookworm",
     base_digest=f"sha256:{'a1' * 32}",
-    platform="linux/amd64",
+    platforms=(Platform.AMD64,),
 )
 RUN = Invocation(
     "20261124T143344-ab12",
@@ -87,7 +88,7 @@ def test_what_it_says_of_an_image() -> None:
         "release": "zed",
         "target": "nova-compute",
         "recipe": "images/nova/image.yaml",
-        "platform": "linux/amd64",
+        "platforms": ["linux/amd64"],
         "base": "debian:bookworm",
     }
     assert found["buildDefinition"]["internalParameters"] == {
