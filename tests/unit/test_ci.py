@@ -64,9 +64,9 @@ def test_no_command_has_an_expression_in_it(workflow: Any) -> None:
 
 def test_every_action_is_pinned_by_commit() -> None:
     uses = re.findall(r"uses: (.*)", definition("github"))
-    assert len(uses) == 4
+    assert len(uses) == 6
     for each in uses:
-        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)
+        assert re.fullmatch(r"(actions|sigstore)/[a-z-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)
 
 
 def test_only_the_build_may_write(workflow: Any) -> None:
@@ -75,14 +75,19 @@ def test_only_the_build_may_write(workflow: Any) -> None:
     assert writers == ["build"]
 
 
-def test_the_token_is_in_the_log_ins_environment_only(workflow: Any) -> None:
+def test_a_secret_is_in_the_environment_of_its_step_only(workflow: Any) -> None:
     holders = [
-        (name, step["id"])
+        (name, step["id"], secret)
         for name, job in workflow["jobs"].items()
         for step in job["steps"]
-        if "secrets." in str(step)
+        for secret in sorted(set(re.findall(r"secrets\.(\w+)", str(step))))
     ]
-    assert holders == [("matrix", "login"), ("build", "login")]
+    registry = ("GITHUB_TOKEN", "REGISTRY_TOKEN")
+    assert holders == [
+        *(("matrix", "login", secret) for secret in registry),
+        *(("build", "login", secret) for secret in registry),
+        *(("build", "build", secret) for secret in ("COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY")),
+    ]
     assert "secrets." not in str(workflow.get("env"))
 
 
