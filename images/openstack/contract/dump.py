@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from contract.database import as_service
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -14,9 +12,12 @@ if TYPE_CHECKING:
 
 # Rows are seeded with the time of the migration; one moment for all makes dumps equal.
 MOMENT = "2000-01-01 00:00:00"
+_INDEX = re.compile(r"  (UNIQUE )?KEY `")
 
 
 def write(db: Database, directory: Path) -> None:
+    from contract.database import as_service
+
     connection = as_service(db)
     try:
         text = render(connection)
@@ -31,10 +32,23 @@ def render(connection: Any) -> str:
         cursor.execute("SHOW TABLES")
         for (table,) in sorted(cursor.fetchall()):
             cursor.execute(f"SHOW CREATE TABLE `{table}`")
-            create = re.sub(r" AUTO_INCREMENT=\d+", "", cursor.fetchone()[1])
-            lines.append(f"{create};")
+            lines.append(f"{normal(cursor.fetchone()[1])};")
             lines += rows(cursor, table)
     return "\n".join([*lines, "SET FOREIGN_KEY_CHECKS = 1;", ""])
+
+
+def normal(create: str) -> str:
+    """A table's definition with its indexes by name: SQLAlchemy makes them in any order."""
+    lines = re.sub(r" AUTO_INCREMENT=\d+", "", create).split("\n")
+    places = [place for place, line in enumerate(lines) if _INDEX.match(line)]
+    indexes = sorted((lines[place].rstrip(",") for place in places), key=_index_order)
+    for place, index in zip(places, indexes, strict=True):
+        lines[place] = index + ("," if lines[place].endswith(",") else "")
+    return "\n".join(lines)
+
+
+def _index_order(line: str) -> tuple[bool, str]:
+    return not line.startswith("  UNIQUE"), line
 
 
 def rows(cursor: Any, table: str) -> list[str]:
