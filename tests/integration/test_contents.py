@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
 from tests.integration import clouds
-from tests.integration.clouds import IMAGES, OPENSTACK_IMAGES, docker
+from tests.integration.clouds import IMAGES, OPENSTACK_IMAGES, ROOT, docker
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -87,3 +88,13 @@ def test_the_lock_is_in_it_and_is_what_is_installed(name: str, versions: dict[st
     installed.pop("openstack-fakenet", None)  # ours
     assert len(installed) > 80
     assert {key: versions.get(key) for key in installed} == installed
+
+
+def test_the_same_inputs_give_the_same_digest() -> None:
+    """The steps of keystone's own, done twice; bench/reproducible does all of them."""
+    bench = (str(ROOT / "bench/reproducible"), "--from", "keystone", "zed", "keystone")
+    done = clouds.run(sys.executable, *bench, limit=600)
+    assert done.code == 0, done.output
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert re.fullmatch(r"sha256:[0-9a-f]{64} equal", said["keystone"])
+    assert "RUN --mount=type=tmpfs" in done.stderr
