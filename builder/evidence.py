@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+# Where a run keeps the documents, in the directory of a release.
+DIRECTORY = "evidence"
+
 
 class Predicate(StrEnum):
     """in-toto predicate types (https://github.com/in-toto/attestation/tree/main/spec/predicates)."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from builder import lock, registry, tested
+from builder import evidence, lock, registry, tested
 from builder.build import Caches
 from builder.build import build as build_set
 from builder.compose import compose_file, to_yaml
@@ -22,9 +22,11 @@ from builder.freshness import survey
 from builder.model import Status
 from builder.prepare import prepare, render_plan
 from builder.promote import publish_passed, record_of
+from builder.provenance import Invocation, provenances
 from builder.render import write
 from builder.report import ImageReport, ReleaseReport, describe_plan, to_json
 from builder.rootfs import bootstrap, cache_directory
+from builder.sign import signer
 from builder.smoke import SmokeResult, smoke
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
     _check_platforms(options, prepared, engine, push)
     if push:
         registry.check(options.registry)
+    attach = signer(options, options.registry) if push else None
     for plan in prepared.plans:
         tested.check_versions(prepared.catalogue, plan)
     run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
@@ -87,7 +90,9 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
             _keep(run, [*reports, report])
             if push and passed:
                 with clock.step("push"):
-                    published = publish_passed(options, prepared.catalogue, passed, directory)
+                    published = publish_passed(
+                        options, prepared.catalogue, passed, directory, attach
+                    )
                 report = _pushed(report, published)
         except BuilderError as error:
             failure = error
@@ -129,6 +134,7 @@ def _build_release(
     clock: _Clock,
 ) -> tuple[ReleaseReport, SetRecord | None]:
     """The report, and the record of a whole set that passed."""
+    started = datetime.now(UTC)
     release = prepared.catalogue.releases[plan.release]
     log.info("%s: everything of this run is kept in %s", plan.release, directory)
     if release.status is Status.END_OF_LIFE:
@@ -160,6 +166,9 @@ def _build_release(
     if result and not options.images:
         passed = record_of(engine, prepared, plan, built, rendered, result.passed)
         tested.write(directory / tested.FILE, passed)
+        invocation = Invocation(directory.parent.name, started, datetime.now(UTC))
+        documents = provenances(plan, rendered, prepared.locks[plan.release], invocation)
+        evidence.write(directory / evidence.DIRECTORY, documents)
     return _report(plan, rendered, built, result, emulated, clock), passed
 
 

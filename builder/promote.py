@@ -8,22 +8,23 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from builder import lock, registry, tested
+from builder import evidence, lock, registry, tested
 from builder.config import load_catalogue, select_releases
 from builder.engine import Engine, EngineError
 from builder.errors import PublishError
 from builder.layout import read_layout
 from builder.publish import publish
 from builder.record import NOT_SCANNED
+from builder.sign import signer
 from builder.tagging import plan_tags
 from builder.tags import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from builder.build import BuiltSet
-    from builder.evidence import Attach, Document
+    from builder.evidence import Attach
     from builder.layout import Layout
     from builder.model import Catalogue
     from builder.plan import Plan
@@ -65,18 +66,18 @@ def publish_passed(
     catalogue: Catalogue,
     passed: SetRecord,
     directory: Path,
-    *,
-    attach: Attach | None = None,
-    documents: Mapping[str, tuple[Document, ...]] | None = None,
+    attach: Attach | None,
 ) -> Published:
     """Publish a set that passed; its release manifest is kept in ``directory``, too.
 
-    ``documents`` are attached to each target's image. Raises ``PublishError``.
+    What the run kept there about each image is attached to it. Raises ``PublishError``.
     """
     names = names_of(catalogue, passed.release)
     published = publish(
         passed, names, _local(directory),
-        attach=attach, documents=documents, allow_downgrade=options.allow_downgrade,
+        attach=attach,
+        documents=evidence.read(directory / evidence.DIRECTORY),
+        allow_downgrade=options.allow_downgrade,
     )  # fmt: skip
     tested.write(directory / tested.MANIFEST, published.record)
     _remove_saved(directory)
@@ -88,8 +89,12 @@ def publish_runs(options: Options, path: Path, releases: Sequence[str]) -> Itera
 
     Raises ``PublishError`` for the first one that cannot be published.
     """
-    for found, catalogue, directory in _tested(options, path, releases):
-        yield publish_passed(options, catalogue, found, directory)
+    sets = _tested(options, path, releases)
+    hosts = {found.repository.split("/")[0] for found, _, _ in sets}
+    signers = {host: signer(options, host) for host in hosts}
+    for found, catalogue, directory in sets:
+        attach = signers[found.repository.split("/")[0]]
+        yield publish_passed(options, catalogue, found, directory, attach)
 
 
 def preview_tags(

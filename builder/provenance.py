@@ -66,14 +66,13 @@ def provenance(
     return Document(Predicate.PROVENANCE, json.dumps(predicate, indent=2).encode())
 
 
-def of_set(
+def provenances(
     plan: Plan, rendered: Rendered, lock: str, invocation: Invocation
-) -> dict[str, Document]:
-    """The provenance of each image of ``plan``, by target."""
+) -> dict[str, tuple[Document]]:
+    """The provenance of each image of ``plan``, by target, as its documents."""
+    inputs, origin = rendered.inputs, rendered.provenance
     return {
-        image.target: provenance(
-            plan, image, rendered.inputs[image.target], rendered.provenance, lock, invocation
-        )
+        image.target: (provenance(plan, image, inputs[image.target], origin, lock, invocation),)
         for image in plan.images
     }
 

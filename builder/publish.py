@@ -67,8 +67,9 @@ def publish(
 ) -> Published:
     """Publish a set that passed; does nothing for one that is published already.
 
-    ``documents`` are attached to the image of each target. Raises ``PublishError``; then no tag has
-    moved, or the registry has a journal with which the next call finishes what this one began.
+    ``documents`` are attached to the image of each target, and the release manifest is signed,
+    before a tag moves. Raises ``PublishError``; then no tag has moved, or the registry has a
+    journal with which the next call finishes what this one began.
     """
     _refuse_untested(tested)
     repository = Repository(tested.repository)
@@ -76,6 +77,7 @@ def publish(
     if (there := _published(tested, names, repository)) is not None:
         with lease(repository, tested.release) if attach else nullcontext():
             _attach(tested, attach, said)
+            _sign(repository, repository.resolve(tested.release), attach)
         log.info("push: %s is published already, as %s", tested.release, there.build)
         return Published(there)
     state = f"{tested.release}: no tag has moved; publish again to go on"
@@ -91,6 +93,7 @@ def publish(
                 planned = _plan(tested, names, allow_downgrade)
                 refuse_downgrades(tested.release, planned)
                 final, journal = _journal(tested, planned, repository)
+                _sign(repository, journal.switch.new, attach)
             lock.check()
             moved, window = _move(repository, journal)
     return Published(final, uploaded, moved, window)
@@ -169,6 +172,11 @@ def _attach(
     }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(attach, references, references.values()))
+
+
+def _sign(repository: Repository, manifest: str | None, attach: Attach | None) -> None:
+    if attach and manifest:
+        attach(f"{repository.repository}@{manifest}", ())
 
 
 def _plan(tested: SetRecord, names: Names, allow_downgrade: bool) -> tuple[ImageTags, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.cli.options import downgrade_option, format_option
+from builder.cli.options import downgrade_option, format_option, signing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +30,16 @@ def _selection(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _options(project: Path | None, *, allow_downgrade: bool) -> Options:
+def _options(project: Path | None, **given: Any) -> Options:
     from builder.config import project_root
     from builder.prepare import Options
 
-    return Options(project_root(project, Path.cwd()), (), allow_downgrade=allow_downgrade)
+    return Options(project_root(project, Path.cwd()), (), **given)
 
 
 @click.command(short_help="Publish a set that a run tested.")
 @_selection
+@signing
 @click.pass_obj
 def publish(
     project: Path | None,
