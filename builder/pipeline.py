@@ -69,12 +69,12 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
     several releases, the failure of one is in its report and does not stop the others.
     """
     prepared = prepare(options)
+    attach = signer(options, options.registry) if push else None
     engine = Engine()
     engine.check(disk=DISK_FOR_A_SET)
     _check_platforms(options, prepared, engine, push)
     if push:
         registry.check(options.registry)
-    attach = signer(options, options.registry) if push else None
     for plan in prepared.plans:
         tested.check_versions(prepared.catalogue, plan)
     run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"

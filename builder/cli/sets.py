@@ -62,6 +62,8 @@ def build(
         raise click.UsageError("--push needs the smoke test: no untested set leaves this machine")
     if push and given["images"]:
         raise click.UsageError("--push needs the whole set: leave --image out")
+    if not push and (given["sign_key"] is not None or given["keyless"] or given["no_sign"]):
+        raise click.UsageError("--sign-key, --keyless and --no-sign are for --push")
     options = options_of(project, **given)
     if print_only:
         click.echo(pipeline.describe(options, output_format), nl=False)

@@ -296,3 +296,22 @@ def test_whom_to_trust_is_said_in_one_way(run: Run, options: list[str], message:
     done = run("verify", "127.0.0.1:5001/openstack/openstack-keystone:zed", *options)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
+
+
+def test_a_push_elsewhere_wants_to_know_how_it_is_signed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COSIGN_KEY", raising=False)
+    push = ("build", "--release", "zed", "--push", "--registry", "registry.example.org")
+    done = run(*push)
+    assert (done.code, done.out) == (2, "")
+    assert "error: no key to sign the images in registry.example.org with\nhint: " in done.err
+    done = run(*push, "--sign-key", "a", "--no-sign")
+    assert (done.code, done.err) == (2, "error: give one of --sign-key, --keyless and --no-sign\n")
+
+
+@pytest.mark.parametrize("options", [["--sign-key", "k"], ["--keyless"], ["--no-sign"]])
+def test_nothing_is_signed_that_is_not_pushed(run: Run, options: list[str]) -> None:
+    done = run("build", "--release", "zed", *options)
+    assert (done.code, done.out) == (2, "")
+    assert "--sign-key, --keyless and --no-sign are for --push" in done.err
