@@ -65,7 +65,7 @@ class Repository:
     def _client(self) -> Any:
         from oras.provider import Registry  # importing it costs 100 ms
 
-        client = Registry(self._registry, insecure=_is_loopback(self._registry))
+        client = Registry(self._registry, insecure=is_loopback(self._registry))
         client.auth.load_configs(client.get_container(self.repository))
         return client
 
@@ -147,10 +147,11 @@ def _digest(content: bytes) -> str:
 
 
 def _base(registry: str) -> str:
-    return f"{'http' if _is_loopback(registry) else 'https'}://{registry}"
+    return f"{'http' if is_loopback(registry) else 'https'}://{registry}"
 
 
-def _is_loopback(registry: str) -> bool:
+def is_loopback(registry: str) -> bool:
+    """Whether ``registry`` (``HOST[:PORT]``) is on this machine, where plain HTTP is right."""
     host = registry.rsplit(":", 1)[0].strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback
