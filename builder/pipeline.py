@@ -1,19 +1,17 @@
-"""The steps of a run, in their order: config, plan, render, build, smoke, publish, report."""
+"""The steps of a run, in their order: config, plan, render, build, smoke, scan, publish, report."""
 
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from io import StringIO
 from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from builder import lock, registry
+from builder import lock, registry, scan
 from builder.build import Caches
 from builder.build import build as build_set
 from builder.compose import compose_file
@@ -23,11 +21,12 @@ from builder.engine import Engine, EngineError
 from builder.errors import BuilderError, UsageError
 from builder.freshness import survey
 from builder.model import Status
-from builder.prepare import prepare, render_plan
+from builder.prepare import new_run, prepare, render_plan
 from builder.publish import Published, publish, publish_record
 from builder.render import write
-from builder.report import ImageReport, ReleaseReport, describe_plan, to_json
+from builder.report import NOT_ASKED_FOR, ImageReport, ReleaseReport, describe_plan, to_json
 from builder.rootfs import bootstrap, cache_directory
+from builder.scanning import scan_with
 from builder.smoke import SmokeResult, smoke
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from builder.plan import Image, Plan
     from builder.prepare import Options, Prepared
     from builder.render import Rendered
+    from builder.scan import Scanner, ScanOptions, ScanResult
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,14 @@ class _Clock:
             self.seconds[name] = round(time.monotonic() - start, 1)
 
 
-def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseReport]:
+def build(
+    options: Options, *, run_smoke: bool, push: bool, scanning: ScanOptions | None = None
+) -> Iterator[ReleaseReport]:
     """Build, test and push the releases one after another; yields a report for each.
 
-    Everything that can be wrong with the input or the machine is found before the first build. With
-    several releases, the failure of one is in its report and does not stop the others.
+    Everything that can be wrong with the input or the machine is found before the first build.
+    ``scanning`` asks for a scan; what the policy blocks is not pushed. With several releases, the
+    failure of one is in its report and does not stop the others.
     """
     prepared = prepare(options)
     engine = Engine()
@@ -73,17 +76,20 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
     _check_platforms(options, prepared, engine, push)
     if push:
         registry.check(options.registry)
-    run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    scanner = scan_with(options, scanning) if scanning else None
+    run = new_run(options)
     reports = []
     for plan in prepared.plans:
         directory = (run / plan.release).resolve()
         try:
-            report = _build_release(options, prepared, plan, engine, directory, run_smoke, push)
+            report = _build_release(
+                options, prepared, plan, engine, directory, run_smoke, push, scanner
+            )
         except BuilderError as error:
             if len(prepared.plans) == 1:
                 raise
             log.error("error: %s", error)
-            report = ReleaseReport(plan.release, error=str(error))
+            report = ReleaseReport(plan.release, error=str(error), exit_code=error.exit_code)
         reports.append(report)
         run.mkdir(parents=True, exist_ok=True)
         (run / "report.json").write_text(to_json(reports), encoding="utf-8")
@@ -111,6 +117,7 @@ def _build_release(
     directory: Path,
     run_smoke: bool,
     push: bool,
+    scanner: Scanner | None,
 ) -> ReleaseReport:
     clock = _Clock()
     release = prepared.catalogue.releases[plan.release]
@@ -140,6 +147,13 @@ def _build_release(
                 result = smoke(engine, prepared.catalogue, plan, versions, directory / "smoke")
         with clock.step("smoke emulated") if plan.foreign else nullcontext():
             emulated = _smoke_emulated(engine, prepared, plan, directory)
+    scanned: ScanResult | None = None
+    if scanner:
+        with clock.step("scan"):
+            scanned = scan.scan_set(
+                scanner, plan, built.images, directory / "rendered", directory / "scan"
+            )
+            scan.enforce(scanner, scanned)
     published: tuple[Published, ...] = ()
     if push:
         with clock.step("push"):
@@ -150,7 +164,7 @@ def _build_release(
                 packages=lock.locked_versions(prepared.locks[plan.release]),
                 checks_passed=result.passed if result else 0,
             )  # fmt: skip
-    return _report(plan, rendered, built, result, emulated, published, clock)
+    return _report(plan, rendered, built, result, emulated, scanned, published, clock)
 
 
 def _smoke_emulated(
@@ -237,6 +251,7 @@ def _report(
     built: BuiltSet,
     result: SmokeResult | None,
     emulated: Mapping[str, int],
+    scanned: ScanResult | None,
     published: tuple[Published, ...],
     clock: _Clock,
 ) -> ReleaseReport:
@@ -258,4 +273,5 @@ def _report(
         checks_passed=result.passed if result else None,
         emulated=emulated,
         seconds=clock.seconds,
+        scan=scanned.status if scanned else NOT_ASKED_FOR,
     )
