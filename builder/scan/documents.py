@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from builder.evidence import Document, Predicate
@@ -22,15 +23,30 @@ _LISTS = {
 
 
 def merged(image: Report, vulnerabilities: Report | None) -> Report:
-    """The secrets and licences of an image's report with the vulnerabilities of its SBOM's."""
+    """The secrets and licences of an image's report with the vulnerabilities of its SBOM's.
+
+    Without the names of files on this machine.
+    """
     results = [
-        *((vulnerabilities or {}).get("Results") or ()),
+        *(_of_image(each, image) for each in (vulnerabilities or {}).get("Results") or ()),
         *(each for each in image.get("Results") or () if each["Class"] in ("secret", "license")),
     ]
     metadata = {
         key: value for key, value in image.get("Metadata", {}).items() if key != "ImageConfig"
     }
     return {**image, "Metadata": metadata, "Results": results}
+
+
+def _of_image(result: Report, image: Report) -> Report:
+    """A result for the image's SBOM as one for the image itself."""
+    names = {each["Class"]: each["Target"] for each in image["Results"]}
+    target = names[result["Class"]] if result["Class"] == "os-pkgs" else result["Target"]
+    modified = [
+        {**each, "Source": PurePath(each["Source"]).name}
+        for each in result.get("ExperimentalModifiedFindings") or ()
+    ]
+    found = {**result, "Target": target}
+    return found | ({"ExperimentalModifiedFindings": modified} if modified else {})
 
 
 def scan_predicate(report: Report, database: Database, unscanned: str, finished: str) -> Document:
@@ -56,7 +72,7 @@ def scan_predicate(report: Report, database: Database, unscanned: str, finished:
     return Document(Predicate.SCAN, json.dumps(predicate).encode())
 
 
-def of_set(images: Iterable[tuple[ImageScan, Report]], dockerfiles: Report) -> Report:
+def of_set(name: str, images: Iterable[tuple[ImageScan, Report]], dockerfiles: Report) -> Report:
     """One report of Trivy's on everything but licences, without what the policy accepts."""
     results = []
     for image, report in images:
@@ -70,7 +86,8 @@ def of_set(images: Iterable[tuple[ImageScan, Report]], dockerfiles: Report) -> R
                 target = f"{image.target}: {each['Target']}"
                 results.append({**_without(each, accepted), "Target": target})
     results += dockerfiles.get("Results") or ()
-    return {**dockerfiles, "ArtifactType": "container_image", "Results": results}
+    kind = {"ArtifactName": name, "ArtifactType": "container_image"}
+    return {**dockerfiles, **kind, "Results": results}
 
 
 def _without(result: Report, accepted: Collection[tuple[str, str]]) -> Report:

@@ -42,7 +42,9 @@ def write(result: ScanResult, dockerfiles: Report, trivy: Trivy) -> None:
     (directory / "scan.html").write_text(to_html([result]), encoding="utf-8")
     reports = [(image, json.loads(image.report.read_bytes())) for image in result.images]
     whole = directory / "dockerfiles-and-images.json"
-    whole.write_text(json.dumps(documents.of_set(reports, dockerfiles)), encoding="utf-8")
+    whole.write_text(
+        json.dumps(documents.of_set(result.release, reports, dockerfiles)), encoding="utf-8"
+    )
     trivy.convert(whole, "sarif", directory / "scan.sarif")
     sarif = json.loads((directory / "scan.sarif").read_bytes())
     whole.unlink()

@@ -68,7 +68,9 @@ VULNERABILITIES: dict[str, Any] = {
             "Target": "Python",
             "Class": "lang-pkgs",
             "Vulnerabilities": [JINJA2],
-            "ExperimentalModifiedFindings": [{"Type": "vulnerability", "Status": "not_affected"}],
+            "ExperimentalModifiedFindings": [
+                {"Type": "vulnerability", "Status": "not_affected", "Source": "/a/b.json"}
+            ],
         },
     ],
 }
@@ -178,6 +180,8 @@ def test_one_report_out_of_two() -> None:
         *("os-pkgs", "lang-pkgs", "secret", "license", "license")
     ]
     assert report["Metadata"] == DEBIAN
+    assert report["Results"][0]["Target"] == "r (debian 12.11)"
+    assert report["Results"][1]["ExperimentalModifiedFindings"][0]["Source"] == "b.json"
     assert findings.read(report)[1:] == (CVE, KEY, BSD)
 
 
@@ -203,9 +207,9 @@ def test_what_is_attached_says_that_nothing_was_looked_for() -> None:
 def test_the_set_s_report_leaves_out_what_is_accepted() -> None:
     report = documents.merged(IMAGE, VULNERABILITIES)
     image = scanned(Judged(CVE, Verdict.ACCEPTED, "why"), Judged(KEY, Verdict.BLOCKED))
-    whole = documents.of_set([(image, report)], {**TRIVY, "Results": [{"Target": "d"}]})
+    whole = documents.of_set("zed", [(image, report)], {**TRIVY, "Results": [{"Target": "d"}]})
     assert [each["Target"] for each in whole["Results"]] == [
-        *("keystone: sbom (debian 12.11)", "keystone: Python", "keystone: opt/key.txt", "d")
+        *("keystone: r (debian 12.11)", "keystone: Python", "keystone: opt/key.txt", "d")
     ]
     assert whole["Results"][1]["Vulnerabilities"] == []
     assert [each.id for each in findings.read(whole)] == ["CVE-2023-5363", "aws-access-key-id"]
