@@ -115,6 +115,7 @@ def scan_set(
         unused=(),
         database=scanner.database.updated[:10],
         directory=directory,
+        unread=plan.foreign if plan.build_platform in plan.platforms else plan.platforms[1:],
     )
     result = replace(result, unused=_unused(scanner, result))
     output.write(result, report, scanner.store.trivy)

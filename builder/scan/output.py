@@ -100,6 +100,7 @@ def _release(result: ScanResult) -> dict[str, Any]:
         ],
         "findings": [_finding(judged, images) for judged, images in result.findings],
         "unused_exceptions": result.unused,
+        "platforms_not_scanned": result.unread,
     }
 
 

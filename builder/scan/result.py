@@ -48,7 +48,8 @@ class ScanResult:
     """A release's set; ``database`` is the date of the advisories, ``directory`` has the reports.
 
     ``dockerfiles`` are the findings in the rendered Dockerfiles, ``unused`` the exceptions of the
-    policy that are about nothing.
+    policy that are about nothing, ``unread`` the platforms that the images have beside the one
+    that was scanned.
     """
 
     release: str
@@ -57,13 +58,15 @@ class ScanResult:
     unused: tuple[str, ...]
     database: str
     directory: Path
+    unread: tuple[str, ...] = ()
 
     @property
     def unscanned(self) -> str:
         """Why the set's vulnerabilities are not known; empty if they are."""
         reasons = Counter(image.unscanned for image in self.images if image.unscanned)
         if not reasons:
-            return ""
+            other = ", ".join(self.unread)
+            return f"{other}: only this machine's own platform was read" if other else ""
         ((reason, number),) = reasons.most_common(1)
         if number == len(self.images):
             return reason

@@ -4,6 +4,7 @@ The reports are what Trivy 0.76 wrote of a file system with these packages, shor
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,8 @@ def test_a_status_is_never_a_false_green() -> None:
     assert missing.blocked == ((bad, ("keystone",)),)
     partly = result(scanned(good), scanned(unscanned="no packages", target="nova"))
     assert partly.status.startswith("not scanned: nova: no packages (no secrets)")
+    other = replace(clean, unread=("linux/arm64",))
+    assert other.status.startswith("not scanned: linux/arm64: only this machine's own platform")
     accepted = result(scanned(Judged(CVE, Verdict.ACCEPTED)))
     assert accepted.status.startswith("passed: no vulnerabilities")
 
