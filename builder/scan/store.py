@@ -1,4 +1,4 @@
-"""What Trivy said of an image, kept by the image's digest: an image is analysed once.
+"""What Trivy said of an image, kept by its name and digest: an image is analysed once.
 
 Trivy itself keeps what it found in each layer, so that one that several images share is read once.
 """
@@ -45,14 +45,19 @@ class Store:
         """For one process at a time, as Trivy's own cache of layers is; and without what is old."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "lock").open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("scan: waiting for another scan on this machine to end")
+                fcntl.flock(stream, fcntl.LOCK_EX)
             self._remove_unused()
             yield
 
     def analysis(self, repository: str, digest: str) -> Analysis:
         """Of the local image ``repository@digest``; raises ``ScanError``."""
-        directory = self._entry("image", digest)
-        found = Analysis(f"{repository}@{digest}", digest, directory)
+        reference = f"{repository}@{digest}"
+        directory = self._entry("image", reference.encode())
+        found = Analysis(reference, digest, directory)
         if not directory.is_dir():
             log.info("scan: reading %s", found.reference)
             with tempfile.TemporaryDirectory(prefix="new-", dir=self.directory) as scratch:
@@ -85,7 +90,7 @@ class Store:
         """Trivy's report on ``directory/*/Dockerfile``; raises ``ScanError``."""
         files = sorted(directory.glob("*/Dockerfile"))
         contents = [(path.parent.name, path.read_bytes()) for path in files]
-        path = self._entry("dockerfiles", hashlib.sha256(repr(contents).encode()).hexdigest())
+        path = self._entry("dockerfiles", repr(contents).encode())
         if not path.is_file():
             new = path.with_name(f"{path.name}.new")
             self.trivy.dockerfiles(directory, new)
@@ -95,13 +100,18 @@ class Store:
 
     def _analyse(self, found: Analysis) -> None:
         self.trivy.image(found.reference, found.image)
-        created = found.report()["Metadata"]["ImageConfig"]["created"]
+        report = found.report()
+        # The image may have other names here, which are nothing to who gets it under this one.
+        report["Metadata"] |= {"RepoTags": [], "RepoDigests": [found.reference]}
+        found.image.write_text(json.dumps(report), encoding="utf-8")
+        created = report["Metadata"]["ImageConfig"]["created"]
         for kind, path in (("cyclonedx", found.cyclonedx), ("spdx-json", found.spdx)):
             self.trivy.convert(found.image, kind, path)
             path.write_bytes(sbom.settled(path.read_bytes(), found.digest, created))
 
-    def _entry(self, kind: str, digest: str) -> Path:
-        return self.directory / f"{kind}-{_FORMAT}-{self.trivy.version}-{digest.split(':')[-1]}"
+    def _entry(self, kind: str, of: bytes) -> Path:
+        name = hashlib.sha256(of).hexdigest()
+        return self.directory / f"{kind}-{_FORMAT}-{self.trivy.version}-{name}"
 
     def _remove_unused(self) -> None:
         oldest = time.time() - _UNUSED_DAYS * 86400

@@ -44,6 +44,7 @@ class Trivy:
         """
         self._run(
             *("image", *_OFFLINE, "--image-src=docker", "--scanners=secret,license"),
+            "--image-config-scanners=secret",
             *("--secret-config=", "--timeout=30m", f"--cache-dir={self.cache}"),
             *("--format=json", f"--output={output}", reference),
         )  # fmt: skip

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from builder.errors import ConfigError
-from builder.policy import Action, Finding, Judged, Kind, Policy, Severity, Verdict, judge, load
+from builder.policy import (
+    Action,
+    Finding,
+    Judged,
+    Kind,
+    Policy,
+    Settings,
+    Severity,
+    Verdict,
+    judge,
+    load,
+)
 from builder.policy import unused as unused_exceptions
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +84,13 @@ def test_the_policy_of_this_repository_is_the_default_but_for_misconfiguration()
     rest = {"block", "exceptions"}
     assert found.model_dump(exclude=rest) == default.model_dump(exclude=rest)
     assert found.block.licenses == ()
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    text = (ROOT / "docs/how-to/scan.md").read_text(encoding="utf-8")
+    block, exceptions = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert Settings.model_validate(YAML(typ="safe").load(block)) == Settings()
+    assert len(Settings.model_validate(YAML(typ="safe").load(exceptions)).exceptions) == 1
 
 
 def test_without_a_file_the_default_applies(tmp_path: Path) -> None:
