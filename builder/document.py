@@ -172,13 +172,13 @@ def _shown(value: object) -> str:
 
 
 def _keys_at(model: type[BaseModel], location: Location) -> Sequence[str]:
-    """The keys that ``model`` knows at ``location``, through mappings of models."""
+    """The keys that ``model`` knows at ``location``, through mappings and lists of models."""
     annotation: Any = model
     for part in location:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             annotation = annotation.model_fields[str(part)].annotation
         else:
-            annotation = get_args(annotation)[-1]
+            annotation = [each for each in get_args(annotation) if each is not Ellipsis][-1]
     return list(annotation.model_fields)
 
 

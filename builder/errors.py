@@ -4,7 +4,7 @@
 code   meaning
 =====  ======================================================================
 0      everything that was asked for was done
-1      a build, a smoke test, a push or a verification failed
+1      a build, a smoke test, a scan, a push or a verification failed
 2      bad usage or a mistake in a configuration file; nothing was started
 3      the machine is not ready: engine, buildx, disk, network, registry
 4      the scan policy blocks the set
@@ -87,6 +87,16 @@ class StartError(BuilderError):
 
 class SmokeError(BuilderError):
     """A check of the running set failed."""
+
+
+class ScanError(BuilderError):
+    """Trivy could not scan an image."""
+
+
+class PolicyError(BuilderError):
+    """The scan policy blocks a set: a finding, or that it could not be scanned."""
+
+    exit_code = 4
 
 
 class PublishError(BuilderError):

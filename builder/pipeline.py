@@ -1,16 +1,15 @@
-"""The steps of a run, in their order: config, plan, render, build, smoke, publish, report."""
+"""The steps of a run, in their order: config, plan, render, build, smoke, scan, publish, report."""
 
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from builder import evidence, lock, registry, tested
+from builder import evidence, lock, registry, scan, tested
 from builder.build import Caches
 from builder.build import build as build_set
 from builder.compose import compose_file, to_yaml
@@ -20,12 +19,13 @@ from builder.engine import Engine, EngineError
 from builder.errors import BuilderError, UsageError
 from builder.freshness import survey
 from builder.model import Status
-from builder.prepare import prepare, render_plan
+from builder.prepare import new_run, prepare, render_plan
 from builder.promote import publish_passed, record_of
 from builder.provenance import Invocation, provenances
 from builder.render import write
-from builder.report import ImageReport, ReleaseReport, describe_plan, to_json
+from builder.report import NOT_ASKED_FOR, ImageReport, ReleaseReport, describe_plan, to_json
 from builder.rootfs import bootstrap, cache_directory
+from builder.scanning import scan_with
 from builder.sign import signer
 from builder.smoke import SmokeResult, smoke
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from builder.publish import Published
     from builder.record import SetRecord
     from builder.render import Rendered
+    from builder.scan import Scanner, ScanOptions, ScanResult
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +63,14 @@ class _Clock:
             self.seconds[name] = round(time.monotonic() - start, 1)
 
 
-def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseReport]:
+def build(
+    options: Options, *, run_smoke: bool, push: bool, scanning: ScanOptions | None = None
+) -> Iterator[ReleaseReport]:
     """Build, test and push the releases one after another; yields a report for each.
 
-    Everything that can be wrong with the input or the machine is found before the first build. With
-    several releases, the failure of one is in its report and does not stop the others.
+    Everything that can be wrong with the input or the machine is found before the first build.
+    ``scanning`` asks for a scan; what the policy blocks is not pushed. With several releases, the
+    failure of one is in its report and does not stop the others.
     """
     prepared = prepare(options)
     attach = signer(options, options.registry) if push else None
@@ -77,7 +81,8 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
         registry.check(options.registry)
     for plan in prepared.plans:
         tested.check_versions(prepared.catalogue, plan)
-    run = options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    scanner = scan_with(options, scanning) if scanning else None
+    run = new_run(options)
     reports: list[ReleaseReport] = []
     for plan in prepared.plans:
         directory = (run / plan.release).resolve()
@@ -85,7 +90,7 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
         report, failure = ReleaseReport(plan.release), None
         try:
             report, passed = _build_release(
-                options, prepared, plan, engine, directory, run_smoke, clock
+                options, prepared, plan, engine, directory, run_smoke, scanner, clock
             )
             _keep(run, [*reports, report])
             if push and passed:
@@ -96,7 +101,7 @@ def build(options: Options, *, run_smoke: bool, push: bool) -> Iterator[ReleaseR
                 report = _pushed(report, published)
         except BuilderError as error:
             failure = error
-            report = replace(report, error=str(error))
+            report = replace(report, error=str(error), exit_code=error.exit_code)
         reports.append(report)
         _keep(run, reports)
         if failure and len(prepared.plans) == 1:
@@ -131,6 +136,7 @@ def _build_release(
     engine: Engine,
     directory: Path,
     run_smoke: bool,
+    scanner: Scanner | None,
     clock: _Clock,
 ) -> tuple[ReleaseReport, SetRecord | None]:
     """The report, and the record of a whole set that passed."""
@@ -162,14 +168,24 @@ def _build_release(
                 result = smoke(engine, prepared.catalogue, plan, versions, directory / "smoke")
         with clock.step("smoke emulated") if plan.foreign else nullcontext():
             emulated = _smoke_emulated(engine, prepared, plan, directory)
+    scanned: ScanResult | None = None
+    if scanner:
+        with clock.step("scan"):
+            scanned = scan.scan_set(
+                scanner, plan, built.images, directory / "rendered", directory / "scan"
+            )
+            scan.enforce(scanner, scanned)
+        found = {image.target: image.documents for image in scanned.images}
+        evidence.write(directory / evidence.DIRECTORY, found)
+    report = _report(plan, rendered, built, result, emulated, scanned, clock)
     passed: SetRecord | None = None
     if result and not options.images:
-        passed = record_of(engine, prepared, plan, built, rendered, result.passed)
+        passed = record_of(engine, prepared, plan, built, rendered, result.passed, scan=report.scan)
         tested.write(directory / tested.FILE, passed)
         invocation = Invocation(directory.parent.name, started, datetime.now(UTC))
         documents = provenances(plan, rendered, prepared.locks[plan.release], invocation)
         evidence.write(directory / evidence.DIRECTORY, documents)
-    return _report(plan, rendered, built, result, emulated, clock), passed
+    return report, passed
 
 
 def _smoke_emulated(
@@ -254,6 +270,7 @@ def _report(
     built: BuiltSet,
     result: SmokeResult | None,
     emulated: Mapping[str, int],
+    scanned: ScanResult | None,
     clock: _Clock,
 ) -> ReleaseReport:
     images = tuple(
@@ -273,6 +290,7 @@ def _report(
         checks_passed=result.passed if result else None,
         emulated=emulated,
         seconds=clock.seconds,
+        scan=scanned.status if scanned else NOT_ASKED_FOR,
     )
 
 

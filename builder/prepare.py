@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +69,11 @@ def prepare(options: Options) -> Prepared:
         for name in releases
     )
     return Prepared(catalogue, plans, {name: lock.read_lock(catalogue, name) for name in releases})
+
+
+def new_run(options: Options) -> Path:
+    """The name of a new run directory; it does not exist yet."""
+    return options.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
 def render_plan(options: Options, prepared: Prepared, plan: Plan, base_digest: str) -> Rendered:

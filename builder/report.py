@@ -32,12 +32,16 @@ class ImageReport:
     pushed: bool
 
 
+NOT_ASKED_FOR = "not scanned: it was not asked for"
+
+
 @dataclass(frozen=True)
 class ReleaseReport:
     """One release of a run; ``seconds`` is the time of each step.
 
     ``emulated`` are the checks of keystone that passed on each platform that is not the machine's.
     ``published_as`` is the tag of its release manifest that never moves.
+    ``exit_code`` is that of its ``error``, 0 without one.
     """
 
     release: str
@@ -45,9 +49,10 @@ class ReleaseReport:
     checks_passed: int | None = None
     emulated: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
-    scan: str = "not scanned"
+    scan: str = NOT_ASKED_FOR
     error: str | None = None
     published_as: str | None = None
+    exit_code: int = 0
 
     @property
     def pushed(self) -> bool:
@@ -87,12 +92,13 @@ def summary(reports: Sequence[ReleaseReport]) -> str:
             "failed" if report.error else "ok",
             len(report.images),
             "-" if report.checks_passed is None else report.checks_passed,
+            "no" if report.scan.startswith("not scanned") else "yes",
             "yes" if report.pushed else "no",
             f"{sum(report.seconds.values()):.0f} s",
         ]
         for report in reports
     ]
-    headers = ["release", "result", "images", "checks", "pushed", "time"]
+    headers = ["release", "result", "images", "checks", "scanned", "pushed", "time"]
     return tabulate(rows, headers=headers, disable_numparse=True) + "\n"
 
 

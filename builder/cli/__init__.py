@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli import clouds, consumers, publishing, releases, sets
+from builder.cli import clouds, consumers, publishing, releases, scan, sets
 from builder.errors import BuilderError, MachineError
 
 INTERRUPTED = 130
@@ -37,6 +37,7 @@ def cli(context: click.Context, project: Path | None, quiet: bool) -> None:
 
 for _command in (
     *(sets.build, sets.plan, sets.why, sets.diff, sets.render, sets.compose),
+    scan.scan,
     *(publishing.publish, publishing.tags),
     *(releases.lock, releases.update, releases.list_releases, releases.ci),
     *(clouds.up, clouds.down, clouds.ps, clouds.logs, clouds.execute),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from builder.platforms import Platform
     from builder.prepare import Options
+    from builder.scan import ScanOptions
 
 # https://github.com/distribution/reference: [HOST[:PORT]/]PATH[:TAG][@DIGEST]
 _REFERENCE = re.compile(
@@ -99,6 +100,49 @@ def signing(command: Callable[..., None]) -> Callable[..., None]:
     for option in (_no_sign_option, _keyless_option, _sign_key_option):
         command = option(command)
     return command
+
+
+def scan_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what an image is scanned with; ``scan_options_of`` takes them again."""
+    for option in (
+        click.option("--allow-missing-database", is_flag=True, help=(
+            "Go on without a vulnerability database where policy.yaml says fail."
+        )),
+        click.option("--update-database", is_flag=True, help=(
+            "Fetch the newest vulnerability database first, from where Trivy itself does."
+        )),
+        click.option("--db-repository", metavar="REF", callback=reference, help=(
+            "Fetch the vulnerability database from this OCI repository first."
+        )),
+        click.option(
+            "--db-dir", type=click.Path(path_type=Path, file_okay=False, exists=True),
+            metavar="DIR", help="Trivy's cache directory that holds it [default: Trivy's own].",
+        ),
+        click.option("--trivy-server", metavar="URL", help="Let this Trivy server find them."),
+        click.option("--trivy", metavar="PROGRAM", help="Scan with this Trivy, not the installed."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def scan_options_of(given: dict[str, Any]) -> ScanOptions:
+    """What the command line says about the scan, taken out of ``given``.
+
+    Raises ``click.UsageError`` for two places that a database could come from.
+    """
+    from builder.scan import ScanOptions
+
+    server = given.pop("trivy_server")
+    names = ("trivy", "db_dir", "db_repository", "update_database", "allow_missing_database")
+    options = ScanOptions(server=server, **{name: given.pop(name) for name in names})
+    sources = {
+        "--trivy-server": server, "--db-dir": options.db_dir,
+        "--db-repository": options.db_repository, "--update-database": options.update_database,
+    }  # fmt: skip
+    named = [name for name, value in sources.items() if value]
+    if len(named) > 1:
+        raise click.UsageError(f"give only one of {' and '.join(named)}")
+    return options
 
 
 def options_of(

@@ -18,10 +18,12 @@ from builder.cli.options import (
     reference,
     registry_option,
     release_option,
+    scan_options,
+    scan_options_of,
     selection,
     signing,
 )
-from builder.errors import ReleasesError
+from builder.errors import PolicyError, ReleasesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 @click.option("--print", "print_only", is_flag=True, help="Show the plan and do nothing.")
 @signing
 @click.option("--no-smoke", is_flag=True, help="Leave the smoke test out; excludes --push.")
+@click.option("--scan", is_flag=True, help="Scan the set; --push always does.")
+@scan_options
 @click.option("--builder", metavar="NAME", help="Build with this buildx builder.")
 @click.option("--cache-from", metavar="SPEC", help="Read BuildKit's cache from there.")
 @click.option("--cache-to", metavar="SPEC", help="Write BuildKit's cache there.")
@@ -52,10 +56,11 @@ def build(
     stale: bool,
     print_only: bool,
     no_smoke: bool,
+    scan: bool,
     output_format: str,
     **given: Any,
 ) -> None:
-    """Build every image of a release, test the set, and push it with --push."""
+    """Build every image of a release, test the set, and scan and push it with --push."""
     from builder import pipeline
 
     if push and no_smoke:
@@ -64,13 +69,16 @@ def build(
         raise click.UsageError("--push needs the whole set: leave --image out")
     if not push and (given["sign_key"] is not None or given["keyless"] or given["no_sign"]):
         raise click.UsageError("--sign-key, --keyless and --no-sign are for --push")
+    scanning = scan_options_of(given)
     options = options_of(project, **given)
     if print_only:
         click.echo(pipeline.describe(options, output_format), nl=False)
         return
     if stale:
         options = pipeline.only_stale(options)
-    reports = pipeline.build(options, run_smoke=not no_smoke, push=push)
+    reports = pipeline.build(
+        options, run_smoke=not no_smoke, push=push, scanning=scanning if scan or push else None
+    )
     _print_reports(reports, output_format)
     if stale and not options.releases:
         click.echo("every published image is fresh: nothing to do", err=True)
@@ -89,8 +97,10 @@ def _print_reports(reports: Iterator[ReleaseReport], output_format: str) -> None
         click.echo(report.to_json(seen), nl=False)
     elif len(seen) > 1:
         click.echo(report.summary(seen), nl=False)
-    if failed := [each.release for each in seen if each.error]:
-        raise ReleasesError(f"{len(failed)} of {len(seen)} releases failed: {', '.join(failed)}")
+    if failed := [each for each in seen if each.error]:
+        names = ", ".join(each.release for each in failed)
+        kind = PolicyError if {each.exit_code for each in failed} == {4} else ReleasesError
+        raise kind(f"{len(failed)} of {len(seen)} releases failed: {names}")
 
 
 @click.command(short_help="Show what would be built, or what is stale.")

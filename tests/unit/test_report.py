@@ -30,7 +30,7 @@ def test_text() -> None:
         f"localhost/openstack/t0:zed  {DIGEST}  123.5 MB",
         "",
         "smoke test: 42 checks passed",
-        "scan: not scanned",
+        "scan: not scanned: it was not asked for",
         "pushed: yes, as zed-20261124.1",
         "time: build 91 s, smoke 0 s",
     ]
@@ -70,9 +70,10 @@ def test_json() -> None:
                 "checks_passed": 42,
                 "emulated": {},
                 "seconds": {"build": 91.26, "smoke": 0.4},
-                "scan": "not scanned",
+                "scan": "not scanned: it was not asked for",
                 "error": None,
                 "published_as": "zed-20261124.1",
+                "exit_code": 0,
             }
         ],
     }
@@ -81,10 +82,10 @@ def test_json() -> None:
 def test_a_summary_of_several_releases() -> None:
     failed = ReleaseReport("2023.1", error="the set did not start")
     header, _, *lines = summary([report(True), failed]).splitlines()
-    assert header.split() == ["release", "result", "images", "checks", "pushed", "time"]
+    assert header.split() == ["release", "result", "images", "checks", "scanned", "pushed", "time"]
     assert [line.split() for line in lines] == [
-        ["zed", "ok", "1", "42", "yes", "92", "s"],
-        ["2023.1", "failed", "0", "-", "no", "0", "s"],
+        ["zed", "ok", "1", "42", "no", "yes", "92", "s"],
+        ["2023.1", "failed", "0", "-", "no", "no", "0", "s"],
     ]
 
 

@@ -1,0 +1,177 @@
+"""Scans a set before it is pushed: vulnerabilities, secrets, licences, and its Dockerfiles.
+
+Every image is analysed once; its SBOMs come out of that, and vulnerabilities are looked up for what
+is in the SBOM. Without a database that may be relied on the set is not scanned, and that is said.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from builder import policy as policies
+from builder.errors import PolicyError
+from builder.evidence import Document, Predicate
+from builder.policy import Action
+from builder.scan import database as databases
+from builder.scan import documents, findings, output, trivy
+from builder.scan.database import ScanOptions
+from builder.scan.result import ImageScan, ScanResult
+from builder.scan.store import Store
+from builder.transport import is_loopback
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from builder.engine import LocalImage
+    from builder.plan import Plan
+    from builder.policy import Policy
+    from builder.scan.database import Database
+    from builder.scan.findings import Report
+    from builder.scan.store import Analysis
+
+__all__ = ["ScanOptions", "ScanResult", "Scanner", "enforce", "prepare", "scan_set"]
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 20
+_DATABASE_HINT = (
+    "give --db-repository REF, --db-dir DIR or --update-database; or go on without: "
+    "--allow-missing-database"
+)
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """What every scan of a run has in common; ``must_scan``: without a database nothing passes."""
+
+    store: Store
+    database: Database
+    policy: Policy
+    must_scan: bool
+    today: dt.date
+
+
+def prepare(root: Path, registry: str, options: ScanOptions, *, cache: Path) -> Scanner:
+    """Everything that a scan needs, checked before anything is built.
+
+    Raises ``ConfigError`` for a mistake in policy.yaml, ``MachineError`` without Trivy,
+    ``PolicyError`` when the policy wants a database for ``registry`` and there is none.
+    """
+    now = datetime.now(UTC)
+    policy = policies.load(root)
+    program = trivy.find(options.trivy, cache / "trivy")
+    settings = policy.settings
+    database = databases.find(options, program, max_age=settings.max_database_age, now=now)
+    on_missing = settings.on_missing_database
+    action = on_missing.loopback if is_loopback(registry) else on_missing.other
+    must_scan = action is Action.FAIL and not options.allow_missing_database
+    scanner = Scanner(Store(cache / "scan", program), database, policy, must_scan, now.date())
+    if database.unusable:
+        if must_scan:
+            raise PolicyError(
+                f"nothing for {registry} passes unscanned: {database.unusable} ({database.where})",
+                hint=_DATABASE_HINT,
+            )
+        log.warning("not scanned: %s (%s)", database.unusable, database.where)
+    return scanner
+
+
+def scan_set(
+    scanner: Scanner,
+    plan: Plan,
+    images: Iterable[tuple[str, LocalImage]],
+    dockerfiles: Path,
+    directory: Path,
+) -> ScanResult:
+    """Scan the local ``images`` of a release, and the rendered ``dockerfiles`` they came out of.
+
+    Everything that was found is written to ``directory``. Raises ``ScanError``; what the policy
+    says of the result is for ``enforce``.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with scanner.store.locked():
+        analysed = [
+            (target, scanner.store.analysis(plan.image(target).repository, image.digest))
+            for target, image in images
+        ]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            scans = tuple(
+                pool.map(lambda each: _scan(scanner, each[0], each[1], directory), analysed)
+            )
+        report = scanner.store.dockerfiles(dockerfiles)
+    published = {image.recipe for image in plan.images}
+    in_dockerfiles = findings.read_dockerfiles(report, published)
+    result = ScanResult(
+        release=plan.release,
+        images=scans,
+        dockerfiles=policies.judge(scanner.policy, in_dockerfiles, scanner.today),
+        unused=(),
+        database=scanner.database.updated[:10],
+        directory=directory,
+        unread=plan.foreign if plan.build_platform in plan.platforms else plan.platforms[1:],
+    )
+    result = replace(result, unused=_unused(scanner, result))
+    output.write(result, report, scanner.store.trivy)
+    log.info("scan: %s: %s", plan.release, result.status)
+    return result
+
+
+def enforce(scanner: Scanner, result: ScanResult) -> None:
+    """Raise ``PolicyError`` if the policy blocks the set; warn of what it says in vain."""
+    for each in result.unused:
+        log.warning("%s: %s", result.release, each)
+    page = f"everything that was found: {result.directory / 'scan.html'}"
+    if blocked := result.blocked:
+        lines = [output.sentence(judged, names) for judged, names in blocked]
+        if len(lines) > _SHOWN:
+            lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more"]
+        raise PolicyError(
+            f"{result.release}: the policy blocks {len(blocked)} findings:\n  "
+            + "\n  ".join(lines),
+            hint=f"update what has it, or accept it with a reason in policy.yaml; {page}",
+        )
+    if result.unscanned and scanner.must_scan:
+        raise PolicyError(f"{result.release}: not scanned: {result.unscanned}", hint=page)
+
+
+def _scan(scanner: Scanner, target: str, analysis: Analysis, directory: Path) -> ImageScan:
+    database = scanner.database
+    image = analysis.report()
+    unscanned = database.unusable or findings.incomplete(image)
+    vulnerabilities: Report | None = None
+    if not unscanned:
+        vulnerabilities = scanner.store.vulnerabilities(analysis, database, scanner.policy.vex)
+    report = documents.merged(image, vulnerabilities)
+    finished = (vulnerabilities or image)["CreatedAt"]
+    sboms = (
+        Document(Predicate.SPDX, analysis.spdx.read_bytes()),
+        Document(Predicate.CYCLONEDX, analysis.cyclonedx.read_bytes()),
+    )
+    scan = ImageScan(
+        target=target,
+        reference=analysis.reference,
+        digest=analysis.digest,
+        findings=policies.judge(scanner.policy, findings.read(report), scanner.today),
+        unscanned=unscanned,
+        accepted_by_vex=findings.accepted_by_vex(report),
+        documents=(*sboms, documents.scan_predicate(report, database, unscanned, finished)),
+        report=directory / target / "report.json",
+    )
+    output.write_image(scan, json.dumps(report).encode())
+    return scan
+
+
+def _unused(scanner: Scanner, result: ScanResult) -> tuple[str, ...]:
+    """Nothing can be said of exceptions to vulnerabilities that were not looked for."""
+    if result.unscanned:
+        return ()
+    found = [each.finding for image in result.images for each in image.findings]
+    found += [each.finding for each in result.dockerfiles]
+    return policies.unused(scanner.policy, found)

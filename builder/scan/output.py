@@ -1,0 +1,167 @@
+"""A scan's result for people and for machines: text, JSON, SARIF, HTML."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.evidence import Predicate
+from builder.policy import Kind, Severity
+from builder.scan import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from builder.policy import Judged
+    from builder.scan.findings import Report
+    from builder.scan.result import ImageScan, ScanResult
+    from builder.scan.trivy import Trivy
+
+_FILES = {
+    Predicate.SPDX: "sbom.spdx.json",
+    Predicate.CYCLONEDX: "sbom.cdx.json",
+    Predicate.SCAN: "scan-attestation.json",
+}
+_SEVERITIES = tuple(each for each in Severity if each is not Severity.UNKNOWN)
+
+
+def write_image(scan: ImageScan, report: bytes) -> None:
+    """The files of one image: Trivy's report, and each document that is attached to it."""
+    directory = scan.report.parent
+    directory.mkdir(parents=True, exist_ok=True)
+    scan.report.write_bytes(report)
+    for document in scan.documents:
+        (directory / _FILES[document.predicate]).write_bytes(document.content)
+
+
+def write(result: ScanResult, dockerfiles: Report, trivy: Trivy) -> None:
+    """The files of a set: scan.json, scan.html, scan.sarif."""
+    directory = result.directory
+    (directory / "scan.json").write_text(to_json([result]), encoding="utf-8")
+    (directory / "scan.html").write_text(to_html([result]), encoding="utf-8")
+    reports = [(image, json.loads(image.report.read_bytes())) for image in result.images]
+    whole = directory / "dockerfiles-and-images.json"
+    whole.write_text(
+        json.dumps(documents.of_set(result.release, reports, dockerfiles)), encoding="utf-8"
+    )
+    trivy.convert(whole, "sarif", directory / "scan.sarif")
+    sarif = json.loads((directory / "scan.sarif").read_bytes())
+    whole.unlink()
+    _explain(sarif, result)
+    (directory / "scan.sarif").write_text(json.dumps(sarif, indent=2), encoding="utf-8")
+
+
+def _explain(sarif: Report, result: ScanResult) -> None:
+    """Say in a SARIF run what it is of, and that it is no clean bill if nothing was looked for.
+
+    https://docs.oasis-open.org/sarif/sarif/v2.1.0 (invocation, automationDetails)
+    """
+    for run in sarif["runs"]:
+        run["automationDetails"] = {"id": f"scan/{result.release}/"}
+        invocation: dict[str, Any] = {"executionSuccessful": not result.unscanned}
+        if result.unscanned:
+            text = f"not scanned: {result.unscanned}"
+            notification = {"level": "error", "message": {"text": text}}
+            invocation["toolExecutionNotifications"] = [notification]
+        run["invocations"] = [invocation]
+
+
+def to_sarif(results: Sequence[ScanResult]) -> str:
+    """The runs of all results in one file."""
+    first, *others = (json.loads((each.directory / "scan.sarif").read_bytes()) for each in results)
+    for each in others:
+        first["runs"] += each["runs"]
+    return json.dumps(first, indent=2) + "\n"
+
+
+def to_json(results: Sequence[ScanResult]) -> str:
+    """The results of a run as JSON, with a version of the format."""
+    releases = [_release(each) for each in results]
+    return json.dumps({"format": 1, "releases": releases}, indent=2) + "\n"
+
+
+def _release(result: ScanResult) -> dict[str, Any]:
+    return {
+        "release": result.release,
+        "status": result.status,
+        "scanned": not result.unscanned,
+        "blocked": bool(result.blocked),
+        "database": result.database,
+        "images": [
+            {
+                "target": image.target,
+                "reference": image.reference,
+                "digest": image.digest,
+                "unscanned": image.unscanned,
+                "accepted_by_vex": image.accepted_by_vex,
+            }
+            for image in result.images
+        ],
+        "findings": [_finding(judged, images) for judged, images in result.findings],
+        "unused_exceptions": result.unused,
+        "platforms_not_scanned": result.unread,
+    }
+
+
+def _finding(judged: Judged, images: tuple[str, ...]) -> dict[str, Any]:
+    # dataclasses.asdict takes a second for the licences of a set
+    return {
+        **vars(judged.finding), "verdict": judged.verdict, "note": judged.note, "images": images
+    }  # fmt: skip
+
+
+def to_text(result: ScanResult) -> str:
+    """The table of images, what blocks, and the status in one line."""
+    from tabulate import tabulate
+
+    headers = ["image", *(each.value.lower() for each in _SEVERITIES), "secrets", "by VEX"]
+    table = tabulate(
+        [_row(image) for image in result.images], headers=headers, disable_numparse=True
+    )
+    listed = [*result.blocked, *result.of(Kind.MISCONFIGURATION), *result.of(Kind.SECRET)]
+    licenses = result.of(Kind.LICENSE, Severity.CRITICAL, Severity.HIGH)
+    packages = {each.finding.package for each, _ in licenses}
+    lines = [
+        *dict.fromkeys(sentence(judged, names) for judged, names in listed),
+        f"licences: {len(packages)} packages with one that restricts use, such as the GPL",
+        f"Dockerfiles: {len(result.of(Kind.MISCONFIGURATION))} findings",
+        f"scan: {result.status}",
+    ]
+    return f"{result.release}: vulnerabilities\n{table}\n\n" + "\n".join(lines) + "\n"
+
+
+def _row(image: ImageScan) -> list[str]:
+    counts = [str(image.count(Kind.VULNERABILITY, each)) for each in _SEVERITIES]
+    if image.unscanned:
+        counts = ["not scanned", *("" for _ in counts[1:])]
+    secrets = str(image.count(Kind.SECRET))
+    return [image.target, *counts, secrets, "" if image.unscanned else str(image.accepted_by_vex)]
+
+
+def sentence(judged: Judged, images: Sequence[str]) -> str:
+    """A finding in one line: what, how bad, where, and what removes it."""
+    finding = judged.finding
+    fixed = f", fixed in {finding.fixed}" if finding.fixed else ""
+    parts = [
+        f"{finding.id} {finding.severity}: {finding.package} {finding.installed}".rstrip() + fixed,
+        f" ({finding.title})" if finding.title else "",
+        f" in {', '.join(images)}" if images else "",
+        f"; {judged.note}" if judged.note else "",
+    ]
+    return "".join(parts)
+
+
+def to_html(results: Sequence[ScanResult]) -> str:
+    """A page of its own, without a script."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("scan.html.j2")
+    return template.render(results=results, severities=_SEVERITIES, kinds=Kind)

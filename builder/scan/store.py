@@ -1,0 +1,153 @@
+"""What Trivy said of an image, kept by its name and digest: an image is analysed once.
+
+Trivy itself keeps what it found in each layer, so that one that several images share is read once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.scan import sbom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from builder.scan.database import Database
+    from builder.scan.trivy import Trivy
+
+log = logging.getLogger(__name__)
+
+_UNUSED_DAYS = 30
+# Of what is kept: another one makes everything anew.
+_FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A directory below the user's cache; ``trivy`` fills it."""
+
+    directory: Path
+    trivy: Trivy
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """For one process at a time, as Trivy's own cache of layers is; and without what is old."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("scan: waiting for another scan on this machine to end")
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            self._remove_unused()
+            yield
+
+    def analysis(self, repository: str, digest: str) -> Analysis:
+        """Of the local image ``repository@digest``; raises ``ScanError``."""
+        reference = f"{repository}@{digest}"
+        directory = self._entry("image", reference.encode())
+        found = Analysis(reference, digest, directory)
+        if not directory.is_dir():
+            log.info("scan: reading %s", found.reference)
+            with tempfile.TemporaryDirectory(prefix="new-", dir=self.directory) as scratch:
+                new = Path(scratch) / "image"
+                new.mkdir()
+                self._analyse(replace(found, directory=new))
+                new.rename(directory)
+        os.utime(directory)
+        return found
+
+    def vulnerabilities(
+        self, analysis: Analysis, database: Database, vex: tuple[Path, ...]
+    ) -> dict[str, Any]:
+        """Trivy's report on the image's SBOM; raises ``ScanError``."""
+        contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in vex]
+        key = hashlib.sha256(repr((database.key, contents)).encode()).hexdigest()[:16]
+        path = analysis.directory / f"vulnerabilities-{key}.json"
+        if not path.is_file():
+            new = path.with_suffix(".new")
+            self.trivy.vulnerabilities(
+                analysis.cyclonedx, new, database=database.directory, server=database.server,
+                vex=vex,
+            )  # fmt: skip
+            for old in analysis.directory.glob("vulnerabilities-*.json"):
+                old.unlink()
+            new.rename(path)
+        return _read(path)
+
+    def dockerfiles(self, directory: Path) -> dict[str, Any]:
+        """Trivy's report on ``directory/*/Dockerfile``; raises ``ScanError``."""
+        files = sorted(directory.glob("*/Dockerfile"))
+        contents = [(path.parent.name, path.read_bytes()) for path in files]
+        path = self._entry("dockerfiles", repr(contents).encode())
+        if not path.is_file():
+            new = path.with_name(f"{path.name}.new")
+            self.trivy.dockerfiles(directory, new)
+            new.rename(path)
+        os.utime(path)
+        return _read(path)
+
+    def _analyse(self, found: Analysis) -> None:
+        self.trivy.image(found.reference, found.image)
+        report = found.report()
+        # The image may have other names here, which are nothing to who gets it under this one.
+        report["Metadata"] |= {"RepoTags": [], "RepoDigests": [found.reference]}
+        found.image.write_text(json.dumps(report), encoding="utf-8")
+        created = report["Metadata"]["ImageConfig"]["created"]
+        for kind, path in (("cyclonedx", found.cyclonedx), ("spdx-json", found.spdx)):
+            self.trivy.convert(found.image, kind, path)
+            path.write_bytes(sbom.settled(path.read_bytes(), found.digest, created))
+
+    def _entry(self, kind: str, of: bytes) -> Path:
+        name = hashlib.sha256(of).hexdigest()
+        return self.directory / f"{kind}-{_FORMAT}-{self.trivy.version}-{name}"
+
+    def _remove_unused(self) -> None:
+        oldest = time.time() - _UNUSED_DAYS * 86400
+        for path in self.directory.iterdir():
+            if path.name != "lock" and path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The files about one image: Trivy's report on it, and its two SBOMs."""
+
+    reference: str
+    digest: str
+    directory: Path
+
+    @property
+    def image(self) -> Path:
+        """Packages, secrets, licences."""
+        return self.directory / "image.json"
+
+    @property
+    def cyclonedx(self) -> Path:
+        """https://cyclonedx.org/docs/latest/json"""
+        return self.directory / "cyclonedx.json"
+
+    @property
+    def spdx(self) -> Path:
+        """https://spdx.github.io/spdx-spec/v2.3"""
+        return self.directory / "spdx.json"
+
+    def report(self) -> dict[str, Any]:
+        """What is in ``image``."""
+        return _read(self.image)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found

@@ -1,0 +1,379 @@
+"""`builder scan` with the real Trivy, a small real database, and an image with zed's packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from oras.client import OrasClient
+from ruamel.yaml import YAML
+
+from builder import pipeline, scan
+from builder.config import load_catalogue
+from builder.errors import MachineError, PolicyError
+from builder.prepare import Options
+from builder.registry import Repository
+from builder.scan import ScanOptions, trivy
+from tests.integration import advisories
+from tests.integration.clouds import ROOT, docker, until
+from tests.integration.conftest import BUILDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REGISTRY = "127.0.0.1:5001"
+ELSEWHERE = "registry.example:5000"
+NOW = datetime.now(UTC)
+TODAY = NOW.date()
+DPKG = """\
+Package: {name}
+Status: install ok installed
+Maintainer: Debian
+Architecture: amd64
+Source: {source}
+Version: {version}
+Description: {name}
+
+"""
+DEBIAN = (("libssl3", "openssl", "3.0.11-1~deb12u1"), ("zlib1g", "zlib", "1:1.2.13.dfsg-1"))
+# A key of the form that Amazon gives out; this one it never gave out.
+SECRET = "aws_access_key_id = AKIA" + "2E0A8F3B244C9986\n"
+BLOCKING = ("CVE-2023-25577", "CVE-2023-50782", "CVE-2023-5363")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A project with one small image, which is in the engine's store, and its own caches."""
+
+    root: Path
+    cache: Path
+    namespace: str
+
+    def scan(self, *options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        given = {"XDG_CACHE_HOME": str(self.cache), **env}
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("TRIVY_")}
+        names = ("--release", "zed", "--namespace", self.namespace, "--runs", self.root / "runs")
+        return subprocess.run(
+            [BUILDER, "--project", self.root, "scan", *names, *options],
+            env=clean | given, cwd=self.root, capture_output=True, text=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+
+    def found(self, *options: str | Path, code: int = 0, **env: str) -> dict[str, Any]:
+        done = self.scan("--format", "json", *options, **env)
+        assert done.returncode == code, done.stderr
+        (release,) = json.loads(done.stdout)["releases"]
+        return dict(release)
+
+    def newest(self) -> Path:
+        return max((self.root / "runs").glob("*/zed/scan"), key=lambda path: path.stat().st_mtime)
+
+    def policy(self, **settings: Any) -> None:
+        YAML().dump(settings, self.root / "policy.yaml")
+
+
+def exception(number: str, **given: Any) -> dict[str, Any]:
+    reason = "nothing of ours calls the function"
+    return {"id": number, "reason": reason, "expires": TODAY.isoformat(), **given}
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def fill(root: Path, versions: dict[str, str]) -> None:
+    """What Trivy reads in an image: the distribution, Debian's and Python's packages."""
+    write(root / "etc/os-release", 'ID=debian\nVERSION_ID="12"\n')
+    write(root / "etc/debian_version", "12.2\n")
+    status = [DPKG.format(name=each[0], source=each[1], version=each[2]) for each in DEBIAN]
+    write(root / "var/lib/dpkg/status", "".join(status))
+    for name, version in versions.items():
+        directory = root / f"opt/openstack/lib/python3.11/site-packages/{name}-{version}.dist-info"
+        write(directory / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+@contextmanager
+def project(root: Path, versions: dict[str, str]) -> Iterator[Bench]:
+    """A project whose only image has those packages, built by `builder build`."""
+    packages = {name for each in load_catalogue(ROOT).recipes.values() for name in each.packages}
+    (root / "locks").mkdir(parents=True)
+    shutil.copy(ROOT / "versions.yaml", root)
+    shutil.copy(ROOT / "locks/zed.txt", root / "locks")
+    recipe = root / "images/keystone"
+    settings = {"summary": "small", "packages": sorted(packages), "targets": {}}
+    settings["targets"] = {"keystone": {"summary": "a small image"}}
+    recipe.mkdir(parents=True, exist_ok=True)
+    YAML().dump(settings, recipe / "image.yaml")
+    write(recipe / "Dockerfile.j2", "FROM scratch AS keystone\nCOPY root/ /\nUSER 42\n")
+    fill(recipe / "root", versions)
+    bench = Bench(root, root / "cache", f"scan-{uuid.uuid4().hex[:8]}")
+    try:
+        list(pipeline.build(options(bench), run_smoke=False, push=False))
+        yield bench
+    finally:
+        docker("image", "rm", reference(bench))
+
+
+def options(bench: Bench) -> Options:
+    return Options(
+        bench.root, ("zed",), namespace=bench.namespace, base_image="none",
+        runs=bench.root / "builds",
+    )  # fmt: skip
+
+
+def reference(bench: Bench) -> str:
+    return f"{REGISTRY}/{bench.namespace}/openstack-keystone:zed"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, versions: dict[str, str]) -> Iterator[Bench]:
+    with project(tmp_path_factory.mktemp("scan") / "project", versions) as bench:
+        yield bench
+
+
+@pytest.fixture
+def bench(built: Bench) -> Iterator[Bench]:
+    """With the default policy."""
+    yield built
+    (built.root / "policy.yaml").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return advisories.write(tmp_path_factory.mktemp("database"), NOW)
+
+
+def test_without_a_database_it_is_not_scanned_and_says_so(bench: Bench) -> None:
+    done = bench.scan()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("scan: not scanned: no vulnerability database (no secrets)\n\n")
+    assert re.search(r"^keystone +not scanned ", done.stdout, re.MULTILINE)
+    assert "not scanned: no vulnerability database (" in done.stderr
+    directory = bench.newest()
+    attached = json.loads((directory / "keystone/scan-attestation.json").read_bytes())
+    assert attached["scanner"]["result"] == {"status": "not scanned: no vulnerability database"}
+    (run,) = json.loads((directory / "scan.sarif").read_bytes())["runs"]
+    assert run["invocations"][0]["executionSuccessful"] is False
+    assert "not scanned: no vulnerability database" in (directory / "scan.html").read_text()
+    found = json.loads((directory / "scan.json").read_bytes())["releases"][0]
+    assert (found["scanned"], found["database"]) == (False, "")
+    assert {each["id"] for each in found["findings"]} == {"DS-0026"}  # no HEALTHCHECK
+
+
+def test_for_another_registry_that_fails_before_anything_is_done(bench: Bench) -> None:
+    done = bench.scan("--registry", ELSEWHERE)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "error: nothing for registry.example:5000 passes unscanned: no vulnerab" in done.stderr
+    assert "--allow-missing-database" in done.stderr
+
+
+@contextmanager
+def served(bench: Bench, directory: Path) -> Iterator[str]:
+    """The database as an artifact in the registry."""
+    path = directory / "db.tar.gz"
+    path.write_bytes(advisories.archive(NOW))
+    reference = f"{REGISTRY}/{bench.namespace}/trivy-db:2"
+    kind = "application/vnd.aquasec.trivy.db.layer.v1.tar+gzip"
+    client = OrasClient(insecure=True)
+    client.push(target=reference, files=[f"{path}:{kind}"], disable_path_validation=True)
+    yield reference
+    repository = Repository(reference.removesuffix(":2"))
+    found = repository.manifest("2")
+    assert found
+    repository.delete(found.digest)
+
+
+def test_a_database_from_a_registry_finds_what_is_in_the_lock(
+    bench: Bench, versions: dict[str, str], tmp_path: Path
+) -> None:
+    with served(bench, tmp_path) as reference:
+        done = bench.scan("--db-repository", reference)
+    assert done.returncode == 4, done.stderr
+    assert "error: zed: the policy blocks 3 findings:" in done.stderr
+    werkzeug = f"CVE-2023-25577 HIGH: werkzeug {versions['werkzeug']}, fixed in 2.2.3"
+    for line in (werkzeug, "libssl3 3.0.11-1~deb12u1, fixed in 3.0.11-1~deb12u2"):
+        assert line in done.stdout
+        assert line in done.stderr
+    assert re.search(r"^keystone +1 +3 +1 +0 +0 +0$", done.stdout, re.MULTILINE)
+    assert f"blocked: 5 vulnerabilities, no secrets, by the database of {TODAY}" in done.stdout
+    (release,) = json.loads((bench.newest() / "scan.json").read_bytes())["releases"]
+    verdicts = {
+        each["id"]: each["verdict"]
+        for each in release["findings"]
+        if each["kind"] == "vulnerability"
+    }
+    expected = dict.fromkeys(BLOCKING, "blocked")
+    assert verdicts == expected | {"CVE-2024-22195": "reported", "CVE-2023-45853": "reported"}
+
+
+def test_a_registry_without_one_leaves_it_not_scanned(bench: Bench) -> None:
+    found = bench.found("--db-repository", f"{REGISTRY}/{bench.namespace}/nothing:2")
+    assert found["status"].startswith(
+        "not scanned: no vulnerability database: it could not be fetched"
+    )
+
+
+def test_an_old_database_counts_as_none(bench: Bench, tmp_path: Path) -> None:
+    updated = NOW - timedelta(days=7, minutes=1)
+    advisories.write(tmp_path / "db", updated)
+    given = ("--registry", ELSEWHERE, "--db-dir", tmp_path / "db")
+    why = f"the vulnerability database is of {updated.date()}, 7 days old; the policy allows 7"
+    done = bench.scan(*given)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert why in done.stderr
+    elsewhere = reference(bench).replace(REGISTRY, ELSEWHERE)
+    docker("tag", reference(bench), elsewhere)
+    try:
+        found = bench.found(*given, "--allow-missing-database")
+    finally:
+        docker("image", "rm", elsewhere)
+    assert found["status"] == f"not scanned: {why} (no secrets)"
+
+
+def test_exceptions_and_vex_are_honoured(bench: Bench, database: Path) -> None:
+    vex = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.com/vex/1",
+        "author": "the tests",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": [
+            {
+                "vulnerability": {"name": "CVE-2023-50782"},
+                "products": [{"@id": "pkg:pypi/cryptography"}],
+                "status": "not_affected",
+                "justification": "vulnerable_code_not_in_execute_path",
+            }
+        ],
+    }
+    write(bench.root / "zed.vex.json", json.dumps(vex))
+    rules = [exception("CVE-2023-25577", package="Werkzeug"), exception("CVE-2023-5363")]
+    bench.policy(exceptions=[*rules, exception("CVE-1999-0001")], vex=["zed.vex.json"])
+    done = bench.scan("--db-dir", database, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert "policy.yaml:9:3: the exception CVE-1999-0001 is about nothing" in done.stderr
+    (release,) = json.loads(done.stdout)["releases"]
+    assert release["images"][0]["accepted_by_vex"] == 1
+    found = {each["id"]: each["verdict"] for each in release["findings"]}
+    assert "CVE-2023-50782" not in found
+    assert (found["CVE-2023-25577"], found["CVE-2023-5363"]) == ("accepted", "accepted")
+    sarif = (bench.newest() / "scan.sarif").read_text()
+    assert "CVE-2024-22195" in sarif
+    assert "CVE-2023-5363" not in sarif
+
+
+def test_an_expired_exception_blocks_and_is_named(bench: Bench, database: Path) -> None:
+    yesterday = (TODAY - timedelta(days=1)).isoformat()
+    rules = [exception(number) for number in BLOCKING]
+    rules[1]["expires"] = yesterday
+    bench.policy(exceptions=rules)
+    done = bench.scan("--db-dir", database)
+    assert done.returncode == 4
+    assert "blocks 1 findings" in done.stderr
+    assert "CVE-2023-50782 HIGH: cryptography" in done.stderr
+    assert f"its exception expired on {yesterday} (policy.yaml:5:3)" in done.stderr
+
+
+def test_an_image_is_read_once_and_nothing_hides_a_finding(bench: Bench, database: Path) -> None:
+    first = bench.scan("--db-dir", database)
+    write(bench.root / ".trivyignore", "\n".join(BLOCKING))
+    write(bench.root / "trivy.yaml", "severity: [LOW]\n")
+    hidden = {"TRIVY_SEVERITY": "LOW", "TRIVY_IGNORE_UNFIXED": "true", "TRIVY_PKG_TYPES": "os"}
+    fresh = replace(bench, cache=bench.root / "fresh").scan("--db-dir", database, **hidden)
+    second = bench.scan("--db-dir", database)
+    assert first.returncode == fresh.returncode == second.returncode == 4
+    assert first.stdout == fresh.stdout == second.stdout
+    assert "5 vulnerabilities" in first.stdout
+    for command in ("trivy image", "trivy sbom", "trivy config"):
+        assert command in fresh.stderr
+        assert command not in second.stderr
+
+
+def sboms(bench: Bench) -> dict[str, bytes]:
+    done = bench.scan()
+    assert done.returncode == 0, done.stderr
+    return {path.name: path.read_bytes() for path in bench.newest().glob("*/sbom.*")}
+
+
+def test_the_sboms_name_every_package_and_are_the_same_each_time(
+    bench: Bench, versions: dict[str, str], tmp_path: Path
+) -> None:
+    found = sboms(bench)
+    docker("tag", reference(bench), f"{reference(bench)}-too")
+    try:
+        again = sboms(replace(bench, cache=tmp_path / "cache"))
+    finally:
+        docker("image", "rm", f"{reference(bench)}-too")
+    assert found == again
+    cyclonedx = json.loads(found["sbom.cdx.json"])
+    packages = {each["name"]: each["version"] for each in cyclonedx["components"]}
+    assert versions.items() <= packages.items()
+    assert packages["libssl3"] == "3.0.11-1~deb12u1"
+    assert reference(bench).split(":zed")[0] in cyclonedx["metadata"]["component"]["name"]
+    spdx = json.loads(found["sbom.spdx.json"])
+    listed = {each["name"]: each.get("versionInfo") for each in spdx["packages"]}
+    assert versions.items() <= listed.items()
+
+
+def test_a_server_of_trivy_s(bench: Bench, database: Path, tmp_path: Path) -> None:
+    program = trivy.find(None, tmp_path).program
+    address = "127.0.0.1:14954"
+    server = subprocess.Popen(
+        [program, "server", "--listen", address, "--cache-dir", database, "--skip-db-update"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until("Trivy's server", lambda: answers(f"http://{address}/healthz"))
+        found = bench.found("--trivy-server", f"http://{address}", code=4)
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert found["database"] == TODAY.isoformat()
+    assert {each["id"] for each in found["findings"] if each["verdict"] == "blocked"} == {*BLOCKING}
+    gone = ScanOptions(server=f"http://{address}")
+    with pytest.raises(MachineError, match=f"no Trivy server answers at http://{address}"):
+        scan.prepare(bench.root, REGISTRY, gone, cache=tmp_path)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_what_is_blocked_is_not_pushed(
+    bench: Bench, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(bench.cache))
+    repository = Repository(reference(bench).rsplit(":", 1)[0])
+    scanning = ScanOptions(db_dir=database)
+    with pytest.raises(PolicyError, match="blocks 3 findings"):
+        list(pipeline.build(options(bench), run_smoke=False, push=True, scanning=scanning))
+    assert repository.manifest("zed") is None
+    bench.policy(exceptions=[exception(number) for number in BLOCKING])
+    (report,) = pipeline.build(options(bench), run_smoke=False, push=False, scanning=scanning)
+    assert report.scan.startswith("passed: 2 vulnerabilities, no secrets, by the database of ")
+
+
+def test_a_secret_blocks_without_any_database(tmp_path: Path, versions: dict[str, str]) -> None:
+    first = dict(list(versions.items())[:1])
+    root = tmp_path / "project"
+    write(root / "images/keystone/root/etc/keystone/credentials", SECRET)
+    with project(root, first) as bench:
+        done = bench.scan()
+    assert done.returncode == 4, done.stderr
+    assert "aws-access-key-id CRITICAL: /etc/keystone/credentials (AWS Access Key ID" in done.stderr
+    assert "scan: not scanned: no vulnerability database (1 secrets)" in done.stdout
