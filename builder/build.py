@@ -29,6 +29,8 @@ _TRANSIENT = re.compile(
     r"|tls handshake timeout|unexpected eof|failed to fetch .* (5\d\d|connection)|read timed out"
     r"|max retries exceeded|\b429\s+too many|\b50[234]\s+(server error|bad gateway|service|gateway)"
     r"|http(/[\d.]+)?\s+(error|status)?\s*(429|50[234])\b"
+    # buildx's connection for contexts broke: seen on a machine with twenty times its load.
+    r"|only one connection allowed"
     # Two builds at the same time export the same stage: the engine lets only one of them.
     r"|moby-dangling@sha256:\w+\"?: already exists",
     re.IGNORECASE,
