@@ -175,17 +175,15 @@ def _build_release(
                 scanner, plan, built.images, directory / "rendered", directory / "scan"
             )
             scan.enforce(scanner, scanned)
-        found = {image.target: image.documents for image in scanned.images}
-        evidence.write(directory / evidence.DIRECTORY, found)
-    report = _report(plan, rendered, built, result, emulated, scanned, clock)
     passed: SetRecord | None = None
     if result and not options.images:
-        passed = record_of(engine, prepared, plan, built, rendered, result.passed, scan=report.scan)
+        verdict = scanned.verdict if scanned else NOT_ASKED_FOR
+        passed = record_of(engine, prepared, plan, built, rendered, result.passed, scan=verdict)
         tested.write(directory / tested.FILE, passed)
         invocation = Invocation(directory.parent.name, started, datetime.now(UTC))
         documents = provenances(plan, rendered, prepared.locks[plan.release], invocation)
         evidence.write(directory / evidence.DIRECTORY, documents)
-    return report, passed
+    return _report(plan, rendered, built, result, emulated, scanned, clock), passed
 
 
 def _smoke_emulated(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from builder import evidence
 from builder import policy as policies
 from builder.errors import PolicyError
 from builder.evidence import Document, Predicate
@@ -92,8 +93,9 @@ def scan_set(
 ) -> ScanResult:
     """Scan the local ``images`` of a release, and the rendered ``dockerfiles`` they came out of.
 
-    Everything that was found is written to ``directory``. Raises ``ScanError``; what the policy
-    says of the result is for ``enforce``.
+    Everything that was found is written to ``directory``, and what is attached to the images to
+    the evidence beside it. Raises ``ScanError``; what the policy says of the result is for
+    ``enforce``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with scanner.store.locked():
@@ -119,6 +121,9 @@ def scan_set(
     )
     result = replace(result, unused=_unused(scanner, result))
     output.write(result, report, scanner.store.trivy)
+    evidence.write(
+        directory.parent / evidence.DIRECTORY, {scan.target: scan.documents for scan in scans}
+    )
     log.info("scan: %s: %s", plan.release, result.status)
     return result
 
@@ -164,7 +169,7 @@ def _scan(scanner: Scanner, target: str, analysis: Analysis, directory: Path) ->
         documents=(*sboms, documents.scan_predicate(report, database, unscanned, finished)),
         report=directory / target / "report.json",
     )
-    output.write_image(scan, json.dumps(report).encode())
+    output.write_report(scan, json.dumps(report).encode())
     return scan
 
 

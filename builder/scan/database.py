@@ -134,7 +134,8 @@ def _server_metadata(server: str) -> dict[str, Any] | None:
         found = answer.json().get("VulnerabilityDB")
     except (requests.RequestException, ValueError, AttributeError) as error:
         raise MachineError(
-            f"no Trivy server answers at {server}", hint="start one with: trivy server --listen"
+            f"no Trivy server answers at {server}",
+            hint="give its URL, such as http://127.0.0.1:4954",
         ) from error
     return found if isinstance(found, dict) else None
 

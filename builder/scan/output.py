@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.evidence import Predicate
 from builder.policy import Kind, Severity
 from builder.scan import documents
 
@@ -18,21 +17,13 @@ if TYPE_CHECKING:
     from builder.scan.result import ImageScan, ScanResult
     from builder.scan.trivy import Trivy
 
-_FILES = {
-    Predicate.SPDX: "sbom.spdx.json",
-    Predicate.CYCLONEDX: "sbom.cdx.json",
-    Predicate.SCAN: "scan-attestation.json",
-}
 _SEVERITIES = tuple(each for each in Severity if each is not Severity.UNKNOWN)
 
 
-def write_image(scan: ImageScan, report: bytes) -> None:
-    """The files of one image: Trivy's report, and each document that is attached to it."""
-    directory = scan.report.parent
-    directory.mkdir(parents=True, exist_ok=True)
+def write_report(scan: ImageScan, report: bytes) -> None:
+    """Trivy's report on one image."""
+    scan.report.parent.mkdir(parents=True, exist_ok=True)
     scan.report.write_bytes(report)
-    for document in scan.documents:
-        (directory / _FILES[document.predicate]).write_bytes(document.content)
 
 
 def write(result: ScanResult, dockerfiles: Report, trivy: Trivy) -> None:

@@ -98,6 +98,13 @@ class ScanResult:
         )
 
     @property
+    def verdict(self) -> str:
+        """``blocked``, ``passed``, or ``not scanned`` with the reason: the same for equal sets."""
+        if reason := self.unscanned:
+            return f"not scanned: {reason}"
+        return "blocked" if self.blocked else "passed"
+
+    @property
     def status(self) -> str:
         """In one line; it begins with ``not scanned`` unless vulnerabilities were looked for."""
         secrets = len(self.of(Kind.SECRET))

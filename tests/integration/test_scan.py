@@ -162,7 +162,7 @@ def test_without_a_database_it_is_not_scanned_and_says_so(bench: Bench) -> None:
     assert re.search(r"^keystone +not scanned ", done.stdout, re.MULTILINE)
     assert "not scanned: no vulnerability database (" in done.stderr
     directory = bench.newest()
-    attached = json.loads((directory / "keystone/scan-attestation.json").read_bytes())
+    attached = json.loads((directory.parent / "evidence/keystone/scan.json").read_bytes())
     assert attached["scanner"]["result"] == {"status": "not scanned: no vulnerability database"}
     (run,) = json.loads((directory / "scan.sarif").read_bytes())["runs"]
     assert run["invocations"][0]["executionSuccessful"] is False
@@ -304,7 +304,10 @@ def test_an_image_is_read_once_and_nothing_hides_a_finding(bench: Bench, databas
 def sboms(bench: Bench) -> dict[str, bytes]:
     done = bench.scan()
     assert done.returncode == 0, done.stderr
-    return {path.name: path.read_bytes() for path in bench.newest().glob("*/sbom.*")}
+    return {
+        path.name: path.read_bytes()
+        for path in (bench.newest().parent / "evidence/keystone").glob("[cs][yp]*.json")
+    }
 
 
 def test_the_sboms_name_every_package_and_are_the_same_each_time(
@@ -317,12 +320,12 @@ def test_the_sboms_name_every_package_and_are_the_same_each_time(
     finally:
         docker("image", "rm", f"{reference(bench)}-too")
     assert found == again
-    cyclonedx = json.loads(found["sbom.cdx.json"])
+    cyclonedx = json.loads(found["cyclonedx.json"])
     packages = {each["name"]: each["version"] for each in cyclonedx["components"]}
     assert versions.items() <= packages.items()
     assert packages["libssl3"] == "3.0.11-1~deb12u1"
     assert reference(bench).split(":zed")[0] in cyclonedx["metadata"]["component"]["name"]
-    spdx = json.loads(found["sbom.spdx.json"])
+    spdx = json.loads(found["spdx.json"])
     listed = {each["name"]: each.get("versionInfo") for each in spdx["packages"]}
     assert versions.items() <= listed.items()
 
