@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import socket
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ruamel.yaml import YAML
 
 from builder import record
 from builder.compose import compose_file
-from builder.engine import Engine, Project
+from builder.engine import Engine, EngineError, Project
 from builder.errors import PublishError, UsageError, suggestion
 from builder.prepare import prepare
 from builder.registry import Repository
@@ -37,6 +38,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 # Each cloud takes the first of these at which all its ports are free.
 _PORT_BASES = range(0, 60000, 10000)
 _HIGHEST_PORT = 65535
+_POLL = 0.5
 # openstacksdk's name of a service, its target, its port, the path of its API
 _ENDPOINTS = (
     ("identity", "keystone", 5000, "/v3"),
@@ -45,7 +47,8 @@ _ENDPOINTS = (
     ("network", "neutron", 9696, "/v2.0"),
     ("placement", "placement", 8778, ""),
 )
-_USERS = (("admin", "ADMIN_PASS"), ("demo", "DEMO_PASS"))
+ADMIN = ("admin", "ADMIN_PASS")
+_USERS = (ADMIN, ("demo", "DEMO_PASS"))
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def up(
     name: str | None = None,
     computes: int | None = None,
     driver: str | None = None,
+    nodes: Mapping[str, str | None] | None = None,
     port_base: int | None = None,
     progress: Callable[[ContainerState], None] | None = None,
 ) -> Cloud:
@@ -99,7 +103,8 @@ def up(
     base = _port_base(ports, port_base)
     document = compose_file(
         prepared.catalogue, plan,
-        port_base=base, computes=computes, driver=driver, references=_references(plan),
+        port_base=base, computes=computes, driver=driver, nodes=nodes,
+        references=_references(plan),
     )  # fmt: skip
     cloud = Cloud(name, plan.release, _endpoints(plan, base), _directory(name) / "clouds.yaml")
     project = _write(cloud, document)
@@ -119,6 +124,29 @@ def down(names: Sequence[str]) -> Iterator[str]:
     for name in names or known:
         _remove(engine, _project(name, known))
         yield name
+
+
+def remove(name: str, *, settle: float = 0.0) -> None:
+    """Remove the cloud ``name``, or what an interrupted start left of it; none is no error.
+
+    What began that start may still be making containers: for ``settle`` seconds they go as they
+    come.
+    """
+    project = compose_project(name)
+    if not project.file.exists():
+        return
+    engine = Engine()
+    limit = time.monotonic() + settle
+    while time.monotonic() < limit:
+        with suppress(EngineError):
+            engine.down(project)
+        time.sleep(_POLL)
+    _remove(engine, project)
+
+
+def compose_project(name: str) -> Project:
+    """The compose project of the cloud ``name``."""
+    return Project(_project_name(name), _directory(name) / "compose.json")
 
 
 def clouds() -> tuple[CloudState, ...]:
@@ -186,7 +214,7 @@ def _known(engine: Engine) -> list[str]:
 def _project(name: str, known: Sequence[str]) -> Project:
     if name not in known:
         raise UsageError(f"there is no cloud {name}", hint=suggestion(name, known))
-    return Project(_project_name(name), _directory(name) / "compose.json")
+    return compose_project(name)
 
 
 def _project_name(name: str) -> str:
@@ -210,7 +238,7 @@ def _write(cloud: Cloud, document: Mapping[str, Any]) -> Project:
     file.write_text(json.dumps(document, indent=2), encoding="utf-8")
     with cloud.clouds_yaml.open("w", encoding="utf-8") as stream:
         YAML().dump({"clouds": _entries(cloud)}, stream)
-    return Project(_project_name(cloud.name), file)
+    return compose_project(cloud.name)
 
 
 def _remove(engine: Engine, project: Project) -> None:

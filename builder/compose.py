@@ -24,6 +24,7 @@ def compose_file(
     port_base: int | None,
     computes: int | None = None,
     driver: str | None = None,
+    nodes: Mapping[str, str | None] | None = None,
     references: Mapping[str, str] | None = None,
     platform: str | None = None,
 ) -> dict[str, Any]:
@@ -31,8 +32,9 @@ def compose_file(
 
     Ports are published on 127.0.0.1 only, under their own numbers plus ``port_base``; under free
     ones without it, so that several sets can run side by side. ``computes`` is the number of
-    compute nodes and ``driver`` theirs, such as fake.MediumFakeDriver; ``references`` name other
-    images than the plan's, by target; ``platform`` is one that is not the machine's own.
+    compute nodes and ``driver`` theirs, such as fake.MediumFakeDriver; ``nodes``, instead of both,
+    names each and says its driver. ``references`` name other images than the plan's, by target;
+    ``platform`` is one that is not the machine's own.
     """
     targets = catalogue.targets
     services = {
@@ -51,6 +53,8 @@ def compose_file(
             services[COMPUTE]["scale"] = computes
         if driver is not None:
             services[COMPUTE]["environment"]["COMPUTE_DRIVER"] = driver
+        if nodes is not None:
+            services |= _nodes(services.pop(COMPUTE), nodes)
     return {"services": services}
 
 
@@ -60,6 +64,19 @@ def to_yaml(release: str, document: Mapping[str, Any]) -> str:
     yaml.width = 200
     yaml.dump({"name": f"openstack-{release.replace('.', '-')}", **document}, text)
     return text.getvalue()
+
+
+def _nodes(compute: Mapping[str, Any], nodes: Mapping[str, str | None]) -> dict[str, Any]:
+    """A service for each node: its name is its host's, and nova's name of the hypervisor."""
+    shared = {key: value for key, value in compute.items() if key not in ("scale", "hostname")}
+    return {
+        name: {
+            **shared,
+            "hostname": name,
+            "environment": compute["environment"] | ({"COMPUTE_DRIVER": driver} if driver else {}),
+        }
+        for name, driver in nodes.items()
+    }
 
 
 def _service(name: str, target: Target, reference: str, port_base: int | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -13,7 +14,6 @@ from builder.model import Catalogue, Matrix, Recipe, RecipeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 # Names of the build graph that no recipe or target can take.
 _RESERVED = ("rootfs", "scratch")
@@ -48,10 +48,25 @@ def find_root(start: Path) -> Path:
     )
 
 
-def project_root(given: Path | None, start: Path) -> Path:
-    """The project that was ``given``, else the one around ``start``; raises ``UsageError``."""
+def installed_root() -> Path | None:
+    """The catalogue that came with this package: in its wheel, or in the checkout around it."""
+    package = Path(__file__).parent
+    roots = (package / "catalogue", package.parent)
+    return next((root for root in roots if (root / "versions.yaml").is_file()), None)
+
+
+def project_root(given: Path | None, start: Path, *, fallback: Path | None = None) -> Path:
+    """The project that was ``given``, else the one around ``start``, else ``fallback``.
+
+    Raises ``UsageError``.
+    """
     if given is None:
-        return find_root(start)
+        try:
+            return find_root(start)
+        except UsageError:
+            if fallback is None:
+                raise
+            return fallback
     for part, found in (
         ("versions.yaml", (given / "versions.yaml").is_file()),
         ("images/ directory", (given / "images").is_dir()),

@@ -85,6 +85,10 @@ class StartError(BuilderError):
     """A set did not become healthy."""
 
 
+class CloudError(BuilderError):
+    """A running cloud did not do what a test needs of it."""
+
+
 class SmokeError(BuilderError):
     """A check of the running set failed."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli import clouds, consumers, publishing, releases, scan, sets
+from builder.cli import clouds, consumers, publishing, releases, scan, sets, stacks
 from builder.errors import BuilderError, MachineError
 
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ for _command in (
     scan.scan,
     *(publishing.publish, publishing.tags),
     *(releases.lock, releases.update, releases.list_releases, releases.ci),
-    *(clouds.up, clouds.down, clouds.ps, clouds.logs, clouds.execute),
+    *(clouds.up, clouds.down, clouds.ps, clouds.logs, clouds.execute, stacks.model),
     consumers.verify,
 ):
     cli.add_command(_command)

@@ -53,8 +53,9 @@ def up(
     from builder import clouds, report
 
     options = options_of(
-        project, (release,), images=services, registry=registry, namespace=namespace
-    )
+        project, (release,), installed=True,
+        images=services, registry=registry, namespace=namespace,
+    )  # fmt: skip
     log = logging.getLogger(__name__)
     cloud = clouds.up(
         options, progress=lambda each: log.info("%s: %s", each.name, each.health), **given

@@ -146,13 +146,21 @@ def scan_options_of(given: dict[str, Any]) -> ScanOptions:
 
 
 def options_of(
-    project: Path | None, releases: tuple[str, ...], all_releases: bool = False, **given: Any
+    project: Path | None,
+    releases: tuple[str, ...],
+    all_releases: bool = False,
+    *,
+    installed: bool = False,
+    **given: Any,
 ) -> Options:
-    """What the command line asks for; raises ``click.UsageError`` for neither releases nor all."""
-    from builder.config import project_root
+    """What the command line asks for; raises ``click.UsageError`` for neither releases nor all.
+
+    Outside of a project, a command that only uses images has the ``installed`` catalogue.
+    """
+    from builder.config import installed_root, project_root
     from builder.prepare import Options
 
     if all_releases == bool(releases):
         raise click.UsageError("give --release NAME, or --all")
-    root = project_root(project, Path.cwd())
+    root = project_root(project, Path.cwd(), fallback=installed_root() if installed else None)
     return Options(root=root, releases=("*",) if all_releases else releases, **given)

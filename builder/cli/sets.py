@@ -185,5 +185,7 @@ def compose(project: Path | None, /, computes: int | None, pin: bool, **given: A
     """Print a compose file of a release's set: a cloud with `docker compose up --wait`."""
     from builder import pipeline
 
-    text = pipeline.compose(options_of(project, **given), computes=computes, pin=pin)
+    text = pipeline.compose(
+        options_of(project, installed=True, **given), computes=computes, pin=pin
+    )
     click.echo(text, nl=False)

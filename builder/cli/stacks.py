@@ -1,0 +1,33 @@
+"""Commands on stacks, the models of what tests depend on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group(short_help="Look at what a test depends on.")
+def model() -> None:
+    """The model of what a test depends on: a stack.yaml."""
+
+
+@model.command(short_help="Draw a stack.")
+@click.argument(
+    "stack", type=click.Path(path_type=Path), default=Path("stack.yaml"), metavar="[FILE]"
+)
+@click.option("--release", metavar="NAME", help="Instead of the stack's own.")
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "mermaid", "svg"]), default="text",
+    show_default=True, help="Form of the picture on stdout.",
+)  # fmt: skip
+@click.pass_obj
+def show(project: Path | None, /, stack: Path, release: str | None, output_format: str) -> None:
+    """Draw all that FILE, by default stack.yaml, needs: services, nodes and fixtures."""
+    from builder.config import installed_root, load_catalogue, project_root
+    from builder.drawing import draw
+    from builder.stack import load_stack
+
+    catalogue = load_catalogue(project_root(project, Path.cwd(), fallback=installed_root()))
+    needed = load_stack(stack, catalogue, release)
+    click.echo(draw(needed, catalogue, output_format), nl=False)

@@ -1,0 +1,52 @@
+"""Real OpenStack clouds for tests: a pytest plugin, and a context manager for everything else.
+
+Needs the extra ``builder[testing]``; nothing else of builder imports it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from builder.testing import start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from builder.testing.connection import OpenStack
+
+
+@contextmanager
+def openstack(
+    model: str | Path | None = None,
+    *,
+    name: str | None = None,
+    registry: str = start.DEFAULT_REGISTRY,
+    namespace: str = start.DEFAULT_NAMESPACE,
+    project: Path | None = None,
+    keep: bool = False,
+    **needs: Any,
+) -> Iterator[OpenStack]:
+    """A cloud of its own, and a connection to it; everything is removed at the end.
+
+    ``needs`` are those of the marker: ``release``, ``services``, ``computes``, ``driver``,
+    ``drivers``, ``fixtures``; or they stand in the file ``model``. ``project`` is a directory
+    with another catalogue than the installed one. With ``keep`` the cloud stays.
+
+    Raises ``UsageError`` or ``ConfigError`` for a mistake in what is needed, ``StartError`` when
+    the cloud does not become healthy.
+    """
+    settings = start.Settings(registry=registry, namespace=namespace, project=project)
+    needed = settings.needed(model, needs)
+    cloud = settings.up(needed, name or f"test-{secrets.token_hex(4)}")
+    from builder.stack import FAULTS
+    from builder.testing.connection import session
+
+    try:
+        with session(cloud, needed, "test", faults=FAULTS) as connection:
+            yield connection
+    finally:
+        if not keep:
+            start.remove(cloud.name)

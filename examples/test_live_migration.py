@@ -1,0 +1,19 @@
+"""A server moves to another node while it runs."""
+
+import pytest
+
+
+@pytest.mark.openstack(
+    release="zed",
+    services=["nova"],
+    computes=2,
+    driver="fake.FakeDriver",
+    fixtures={"servers": {"web": {"host": "node1"}}},
+)
+def test_live_migration(openstack):
+    web = openstack.fixtures["servers"]["web"]
+    assert web.compute_host == "node1"
+
+    openstack.admin.compute.live_migrate_server(web, host="node2", block_migration="auto")
+
+    openstack.settled(web, host="node2")
