@@ -12,7 +12,6 @@ from builder.stack import COMPUTE, MAKERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.model import Catalogue
     from builder.stack import Needed
 
 FORMATS = ("text", "mermaid", "svg")
@@ -33,23 +32,21 @@ class Box:
     note: str = ""
 
 
-def draw(needed: Needed, catalogue: Catalogue, output_format: str) -> str:
+def draw(needed: Needed, output_format: str) -> str:
     """The closure of a stack in one of ``FORMATS``."""
-    boxes = boxes_of(needed, catalogue)
+    boxes = boxes_of(needed)
     if output_format == "mermaid":
         return _mermaid(boxes)
     return _svg(boxes) if output_format == "svg" else _text(needed, boxes)
 
 
-def boxes_of(needed: Needed, catalogue: Catalogue) -> tuple[Box, ...]:
+def boxes_of(needed: Needed) -> tuple[Box, ...]:
     """Everything that is needed: services, then nodes, then fixtures in their order."""
     services = [
-        Box(name, "service", catalogue.targets[name].needs)
-        for name in needed.targets
-        if name != COMPUTE
+        Box(name, "service", needed.services[name]) for name in needed.services if name != COMPUTE
     ]
     nodes = [
-        Box(name, "node", catalogue.targets[COMPUTE].needs, driver or "fake.FakeDriver")
+        Box(name, "node", needed.services[COMPUTE], driver or "fake.FakeDriver")
         for name, driver in needed.nodes.items()
     ]
     fixtures = [

@@ -173,16 +173,22 @@ Key = tuple[str, str]
 class Needed:
     """What has to be there: the closure of a stack.
 
-    ``targets`` in the order of the catalogue, ``nodes`` with the driver of each, ``order`` the
-    resources as (kind, name), each after those that it needs; ``edges`` what it needs directly.
+    ``services`` in the order of the catalogue with what each needs, ``nodes`` with the driver of
+    each, ``order`` the resources as (kind, name), each after those that it needs; ``edges`` what
+    it needs directly.
     """
 
     stack: Stack
     release: str
-    targets: tuple[str, ...]
+    services: Mapping[str, tuple[str, ...]]
     nodes: Mapping[str, str | None]
     order: tuple[Key, ...]
     edges: Mapping[Key, tuple[Key, ...]]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The images of the services."""
+        return tuple(self.services)
 
 
 class _MistakeError(Exception):
@@ -237,7 +243,8 @@ def _resolve(stack: Stack, catalogue: Catalogue, release: str | None) -> Needed:
     targets = _targets(stack, catalogue)
     nodes = _nodes(stack, catalogue, targets)
     edges = {key: tuple(_needs(stack, nodes, key)) for key in _keys(stack)}
-    return Needed(stack, found[0], targets, nodes, _ordered(edges), edges)
+    services = {target: catalogue.targets[target].needs for target in targets}
+    return Needed(stack, found[0], services, nodes, _ordered(edges), edges)
 
 
 def _targets(stack: Stack, catalogue: Catalogue) -> tuple[str, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder.cli import stacks
 from builder.cli.options import (
     format_option,
     namespace_option,
@@ -17,12 +19,15 @@ from builder.cli.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 
 @click.command(short_help="Start a cloud.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@click.option("--release", required=True, metavar="NAME", help="OpenStack release, such as zed.")
+@click.option("--release", metavar="NAME", help="OpenStack release, such as zed.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="FILE",
+    help="Services and nodes of this stack.yaml; its fixtures are the tests'.",
+)  # fmt: skip
 @registry_option
 @namespace_option
 @click.option("--name", metavar="NAME", help="Name of the cloud [default: the release].")
@@ -42,16 +47,24 @@ def up(
     project: Path | None,
     /,
     services: tuple[str, ...],
-    release: str,
-    registry: str,
-    namespace: str,
+    release: str | None,
+    model: Path | None,
     as_json: bool,
     output_format: str,
+    registry: str,
+    namespace: str,
     **given: Any,
 ) -> None:
     """Start these services of a release with what they need, or all of them, as a cloud."""
     from builder import clouds, report
 
+    if model is not None:
+        if services or given["computes"] or given["driver"]:
+            raise click.UsageError("--model says which services and nodes: leave the others out")
+        needed = stacks.load(project, model, release)
+        release, services, given["nodes"] = needed.release, needed.targets, needed.nodes or None
+    if release is None:
+        raise click.UsageError("give --release NAME, or --model FILE")
     options = options_of(
         project, (release,), installed=True,
         images=services, registry=registry, namespace=namespace,

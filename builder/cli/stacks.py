@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from builder.stack import Needed
 
 
 @click.group(short_help="Look at what a test depends on.")
@@ -24,10 +28,15 @@ def model() -> None:
 @click.pass_obj
 def show(project: Path | None, /, stack: Path, release: str | None, output_format: str) -> None:
     """Draw all that FILE, by default stack.yaml, needs: services, nodes and fixtures."""
-    from builder.config import installed_root, load_catalogue, project_root
     from builder.drawing import draw
+
+    click.echo(draw(load(project, stack, release), output_format), nl=False)
+
+
+def load(project: Path | None, stack: Path, release: str | None) -> Needed:
+    """The closure of a stack under the project's catalogue, or the installed one."""
+    from builder.config import installed_root, load_catalogue, project_root
     from builder.stack import load_stack
 
     catalogue = load_catalogue(project_root(project, Path.cwd(), fallback=installed_root()))
-    needed = load_stack(stack, catalogue, release)
-    click.echo(draw(needed, catalogue, output_format), nl=False)
+    return load_stack(stack, catalogue, release)

@@ -159,10 +159,13 @@ def _opened(config: pytest.Config, need: Need, test: str) -> Iterator[OpenStack]
 @contextmanager
 def _no_traceback() -> Iterator[None]:
     """What users can read instead of where builder raised it."""
+    problem = ""
     try:
         yield
     except BuilderError as error:
-        pytest.fail(str(error), pytrace=False)
+        problem = str(error)
+    if problem:
+        pytest.fail(problem, pytrace=False)
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -220,8 +223,8 @@ def _shared(needs: Sequence[Need], catalogue: Catalogue) -> list[Need]:
     for need in needs:
         release, nodes = home[_group(need.own)]
         wanted = groups[release, nodes]
-        targets = tuple(target for target in catalogue.targets if target in wanted)
-        shared = replace(need.own, targets=targets, nodes=dict(nodes))
+        services = {n: each.needs for n, each in catalogue.targets.items() if n in wanted}
+        shared = replace(need.own, services=services, nodes=dict(nodes))
         result.append(replace(need, shared=shared))
     return result
 

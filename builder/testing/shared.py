@@ -43,7 +43,10 @@ class Run:
     @classmethod
     def create(cls) -> tuple[Run, ExitStack]:
         """A new run, and the lock that says that its first process lives."""
-        run = cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
+        # The run's id is part of a cloud's name, which has no underscore: mkdtemp's may have one.
+        directory = Path(tempfile.gettempdir()) / f"{_PREFIX}{secrets.token_hex(4)}"
+        directory.mkdir(mode=0o700)
+        run = cls(directory)
         held = ExitStack()
         held.enter_context(run._locked("owner", fcntl.LOCK_EX))
         return run, held
@@ -92,8 +95,9 @@ class Run:
             with self._locked(f"{key}.gate", fcntl.LOCK_EX):
                 if broken.exists():
                     with self._locked(f"{key}.use", fcntl.LOCK_EX):
-                        mend()
-                        broken.unlink()
+                        if broken.exists():  # whoever was alone did not end as it should
+                            mend()
+                            broken.unlink()
                 kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
                 using.enter_context(self._locked(f"{key}.use", kind))
             if alone:

@@ -67,3 +67,15 @@ def test_replicas_have_host_names_of_their_own(project: Path) -> None:
 def test_a_dollar_is_no_variable_of_compose(project: Path) -> None:
     found = services(load_catalogue(project), port_base=0)
     assert found["nova-controller"]["environment"] == {"PASSWORD": "pa$$$$word"}
+
+
+def test_named_nodes_have_their_own_drivers(catalogue: Catalogue) -> None:
+    nodes = {"node1": "fake.SmallFakeDriver", "node2": None}
+    plan = make_plan(catalogue, "zed")
+    found = compose_file(catalogue, plan, port_base=0, nodes=nodes)["services"]
+    assert "nova-compute" not in found
+    assert {name: found[name]["hostname"] for name in nodes} == {"node1": "node1", "node2": "node2"}
+    assert found["node1"]["environment"]["COMPUTE_DRIVER"] == "fake.SmallFakeDriver"
+    assert "COMPUTE_DRIVER" not in found["node2"]["environment"]
+    assert "scale" not in found["node1"]
+    assert found["node1"]["image"] == plan.image("nova-compute").reference

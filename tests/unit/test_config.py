@@ -250,6 +250,7 @@ def test_the_project_is_found_from_below(project: Path) -> None:
     assert find_root(project / "images" / "nova") == project
     assert project_root(None, project / "images") == project
     assert project_root(project, Path("/")) == project
+    assert project_root(None, Path("/"), fallback=project) == project
 
 
 def test_no_project(tmp_path: Path) -> None:
