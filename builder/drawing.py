@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from graphlib import TopologicalSorter
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "mermaid", "svg")
 # In pixels: a box, the way from one to the next, the edge of the picture.
-_WIDTH, _HEIGHT = 200, 30
-_RIGHT, _DOWN = 260, 46
+_WIDTH, _HEIGHT = 240, 30
+_RIGHT, _DOWN = 290, 46
 _MARGIN = 20
 _COLOURS = {"service": "#dbeafe", "node": "#dcfce7", "fixture": "#fef3c7"}
 
@@ -42,11 +41,15 @@ def draw(needed: Needed, output_format: str) -> str:
 
 def boxes_of(needed: Needed) -> tuple[Box, ...]:
     """Everything that is needed: services, then nodes, then fixtures in their order."""
-    services = [
-        Box(name, "service", needed.services[name]) for name in needed.services if name != COMPUTE
-    ]
+    needs = {
+        name: tuple(
+            each for need in found for each in (needed.nodes if need == COMPUTE else [need])
+        )
+        for name, found in needed.services.items()
+    }
+    services = [Box(name, "service", needs[name]) for name in needs if name != COMPUTE]
     nodes = [
-        Box(name, "node", needed.services[COMPUTE], driver or "fake.FakeDriver")
+        Box(name, "node", needs[COMPUTE], driver or "fake.FakeDriver")
         for name, driver in needed.nodes.items()
     ]
     fixtures = [
@@ -58,19 +61,26 @@ def boxes_of(needed: Needed) -> tuple[Box, ...]:
 
 def _reduced(boxes: tuple[Box, ...]) -> tuple[Box, ...]:
     """Without what follows from the rest: what a thing needs only through another that it needs."""
-    reach: dict[str, set[str]] = {}
-    needs = {box.name: box.needs for box in boxes}
-    for name in TopologicalSorter(needs).static_order():
-        reach[name] = set(needs[name]).union(*(reach[need] for need in needs[name]))
+    reach = {box.name: _reach(box.name, {each.name: each.needs for each in boxes}) for box in boxes}
+
+    def follows(need: str, others: tuple[str, ...]) -> bool:
+        return any(need in reach[other] and other not in reach[need] for other in others)
+
     return tuple(
-        replace(
-            box,
-            needs=tuple(
-                need for need in box.needs if not any(need in reach[other] for other in box.needs)
-            ),
-        )
+        replace(box, needs=tuple(need for need in box.needs if not follows(need, box.needs)))
         for box in boxes
     )
+
+
+def _reach(name: str, needs: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """All that ``name`` needs; services may need each other in a circle."""
+    found: set[str] = set()
+    queue = list(needs[name])
+    while queue:
+        if (need := queue.pop()) not in found:
+            found.add(need)
+            queue += needs[need]
+    return found
 
 
 def _fixture_needs(needed: Needed, kind: str, name: str) -> tuple[str, ...]:
@@ -130,9 +140,11 @@ def _svg(boxes: tuple[Box, ...]) -> str:
 def _places(boxes: tuple[Box, ...]) -> Mapping[str, tuple[int, int]]:
     """The corner of each box: one column to the right of all that it needs."""
     needs = {box.name: box.needs for box in boxes}
+    reach = {name: _reach(name, needs) for name in needs}
     column: dict[str, int] = {}
-    for name in TopologicalSorter(needs).static_order():
-        column[name] = max((column[need] + 1 for need in needs[name]), default=0)
+    for name in sorted(needs, key=lambda each: len(reach[each])):
+        # Who needs less stands further left; in a circle one has to come first.
+        column[name] = max((column[need] + 1 for need in needs[name] if need in column), default=0)
     places, filled = {}, dict.fromkeys(column.values(), 0)
     for box in boxes:
         at = column[box.name]

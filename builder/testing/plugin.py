@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import signal
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,7 @@ def _opened(config: pytest.Config, need: Need, test: str) -> Iterator[OpenStack]
     from builder.testing.faults import Faults
 
     run, settings = _run(config), _settings(config)
+    run.notify = partial(_say, config)
     if need.scope == "function":
         keep = config.getoption("openstack_keep")
         with (
@@ -154,6 +156,15 @@ def _opened(config: pytest.Config, need: Need, test: str) -> Iterator[OpenStack]
     mend = Faults(cloud, ()).mend_all
     with run.use(need.shared, alone=alone, mend=mend), session(cloud, need.own, test) as found:
         yield found
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """On the terminal, past what keeps the output of tests: a start takes half a minute."""
+    if config.get_verbosity() < 0:
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        sys.stderr.write(f"\nopenstack: {text}\n")
 
 
 @contextmanager

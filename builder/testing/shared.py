@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from builder.clouds import Cloud
 from builder.errors import BuilderError, StartError
+from builder.stack import COMPUTE
 from builder.testing import start
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ _SETTLE = 5.0
 class Run:
     """One run of pytest, whose first process makes it and removes it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, notify: Callable[[str], None] = lambda _: None) -> None:
         self.directory = directory
+        self.notify = notify
         self.id = directory.name.removeprefix(_PREFIX)
 
     @classmethod
@@ -126,6 +128,9 @@ class Run:
         if begun.exists():
             start.remove(name, settle=_SETTLE)
         begun.touch()
+        nodes = f", {len(needed.nodes)} compute nodes" if needed.nodes else ""
+        services = ", ".join(name for name in needed.targets if name != COMPUTE)
+        self.notify(f"starting {needed.release}: {services}{nodes}")
         try:
             cloud = settings.up(needed, name)
         except BuilderError as error:

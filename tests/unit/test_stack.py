@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from builder.config import load_catalogue
 from builder.document import parse
 from builder.drawing import FORMATS, boxes_of, draw
 from builder.errors import BuilderError, ConfigError, UsageError
@@ -224,3 +225,11 @@ def test_the_picture_leaves_out_what_follows(catalogue: Catalogue) -> None:
     assert boxes["node1"].needs == ("nova-controller",)
     assert boxes["keystone"].needs == ("mariadb",)
     assert "mariadb" not in boxes["nova-controller"].needs
+
+
+def test_services_in_a_circle_can_be_drawn(project: Path) -> None:
+    file = project / "images/nova/image.yaml"
+    file.write_text(file.read_text().replace("needs: [keystone]", "needs: [nova-compute]"))
+    needed = make_stack({"release": "zed"}, load_catalogue(project))
+    assert {box.name for box in boxes_of(needed)} >= {"nova-controller", "node1"}
+    assert draw(needed, "svg").count("<rect") == 4
