@@ -170,13 +170,10 @@ def _say(config: pytest.Config, text: str) -> None:
 @contextmanager
 def _no_traceback() -> Iterator[None]:
     """What users can read instead of where builder raised it."""
-    problem = ""
     try:
         yield
     except BuilderError as error:
-        problem = str(error)
-    if problem:
-        pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _settings(config: pytest.Config) -> Settings:

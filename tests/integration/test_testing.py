@@ -130,7 +130,7 @@ def test_neither_a_crash_nor_an_interrupt_leaves_anything(folder: Path, wheel: P
     process = started(folder, wheel)
     marks = folder / "tests"
     try:
-        clouds.until("all three", lambda: len(list(marks.glob("*.[123]"))) == 3, limit=120)
+        clouds.until("all three", lambda: len(list(marks.glob("*.[123]"))) == 3, limit=300)
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:
