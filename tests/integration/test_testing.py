@@ -91,6 +91,16 @@ def started(folder: Path, wheel: Path, *arguments: str) -> subprocess.Popen[str]
     )
 
 
+def stop(process: subprocess.Popen[str]) -> None:
+    """With time to remove its clouds, if it has not ended."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.communicate(timeout=90)
+        finally:
+            process.kill()
+
+
 def left(folder: Path, seen: set[str]) -> str:
     """Containers and networks of the clouds that were seen in ``folder``."""
     assert seen, list(folder.iterdir())
@@ -116,7 +126,7 @@ def test_the_examples(folder: Path, wheel: Path) -> None:
         clouds.until("the end of the examples", ended, limit=300, poll=0.2)
         output, _ = process.communicate()
     finally:
-        process.kill()
+        stop(process)
     assert process.returncode == 0, output
     suite = next(ET.parse(folder / "junit.xml").getroot().iter("testsuite"))
     count = len(list((ROOT / "examples").glob("test_*.py")))
@@ -134,7 +144,7 @@ def test_neither_a_crash_nor_an_interrupt_leaves_anything(folder: Path, wheel: P
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:
-        process.kill()
+        stop(process)
     assert process.returncode == 2, output
     assert "crashed while running" in output
     names = {path.stem for path in marks.glob("*.[123]")}
