@@ -492,6 +492,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="number of faults [200]")
     parser.add_argument("--seed", type=int, default=1, help="decides all of them [1]")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # ends with the figure so far
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="builder-faults-") as directory:
         bench, seen = run(given.count, given.seed, Path(directory))
