@@ -24,8 +24,8 @@ BUILDER = Path(sys.executable).with_name("builder")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("clouds")
     for name, default, what in (
-        ("--orders", 12, "start orders that are tried"),
-        ("--kills", 20, "starts in which a container is killed"),
+        ("--orders", 6, "start orders that are tried"),
+        ("--kills", 8, "starts in which a container is killed"),
     ):
         text = f"number of {what} [default: {default}]"
         group.addoption(name, type=int, default=default, metavar="N", help=text)

@@ -279,8 +279,8 @@ def test_an_interrupted_smoke_test_leaves_nothing(tmp_path: Path, number: signal
 def test_a_failing_target_is_named_with_its_step_and_log(project: Path, tmp_path: Path) -> None:
     edit(
         project / "images/keystone/Dockerfile.j2",
-        "COPY etc/ /etc/keystone/",
-        "COPY etc/ /etc/keystone/\nRUN echo before the end && false",
+        "USER keystone",
+        "RUN echo before the end && false\nUSER keystone",
     )
     done = build(project, tmp_path / "runs")
     assert done.returncode == 1
