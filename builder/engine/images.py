@@ -1,0 +1,111 @@
+"""Images: built, looked into, saved."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.diff import Contents
+from builder.engine.client import Client, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+# Prints nothing in an image without OpenStack.
+_LIST_PYTHON = """
+for each in /opt/openstack/lib/python*/site-packages/*.dist-info/METADATA; do
+    [ ! -f "$each" ] || awk '/^Name:/ { n = $2 } /^Version:/ { v = $2 } /^$/ { exit }
+        END { print tolower(n), v }' "$each"
+done
+"""
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """An image in the engine's store; ``size`` is in bytes as the engine counts them."""
+
+    reference: str
+    digest: str
+    size: int
+
+
+class Images(Client):
+    """The engine's store of images, and BuildKit in front of it."""
+
+    def bake(
+        self,
+        file: Path,
+        targets: Sequence[str],
+        *,
+        variables: Mapping[str, str],
+        metadata: Path,
+        settings: Mapping[str, str] | None = None,
+        builder: str | None = None,
+    ) -> Iterator[str]:
+        """Build ``targets`` of a bake file; yields BuildKit's plain progress line by line.
+
+        ``settings`` override keys of the file (``docker buildx bake --set``).
+        Raises ``EngineError`` at the end of the lines when a target failed.
+        """
+        # buildx >= 0.19 asks before it reads outside of the working directory.
+        environment = {**variables, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        with translated("the build failed"):
+            yield from self._docker.buildx.bake(
+                list(targets),
+                files=[file],
+                variables=environment,
+                set=dict(settings or {}),
+                metadata_file=metadata,
+                progress="plain",
+                builder=builder,
+                load=builder is not None,
+                stream_logs=True,
+            )
+
+    def image(self, reference: str) -> LocalImage:
+        """The local image of that name; raises ``EngineError`` when there is none."""
+        with translated(f"no local image {reference}"):
+            image = self._docker.image.inspect(reference)
+            digests = [digest.split("@")[1] for digest in image.repo_digests or ()]
+            return LocalImage(reference, digests[0] if digests else image.id, image.size or 0)
+
+    def contents(self, reference: str) -> Contents:
+        """What is in an image, which is pulled when it is not here; raises ``EngineError``."""
+        with translated(f"no image {reference}"):
+            if not self._docker.image.exists(reference):
+                self._docker.image.pull(reference, quiet=True)
+            image = self._docker.image.inspect(reference)
+        return Contents(
+            reference=reference,
+            digest=self.image(reference).digest,
+            size=image.size or 0,
+            labels=image.config.labels or {},
+            layers=tuple(image.root_fs.layers or ()),
+            debian=self.debian_packages(reference),
+            python=self.python_packages(reference),
+        )
+
+    def debian_packages(self, reference: str) -> dict[str, str]:
+        """Debian package to version in a local image; raises ``EngineError``."""
+        return self._packages(reference, "dpkg-query", "-W", "-f", "${Package} ${Version}\n")
+
+    def python_packages(self, reference: str) -> dict[str, str]:
+        """Python package to version in a local image; raises ``EngineError``."""
+        return self._packages(reference, "sh", "-c", _LIST_PYTHON)
+
+    def _packages(self, reference: str, program: str, *arguments: str) -> dict[str, str]:
+        with translated(f"cannot list the packages of {reference}"):
+            listing = self._docker.container.run(
+                reference, arguments, entrypoint=program, networks=["none"], remove=True
+            )
+        return dict(line.split(" ", 1) for line in str(listing).splitlines())
+
+    def save(self, references: Sequence[str], path: Path) -> None:
+        """Write local images to the tar ``path``, as an OCI layout; raises ``EngineError``."""
+        log.info("+ docker save --output %s %s", path, " ".join(references))
+        with translated("cannot save the images"):
+            self._docker.image.save(list(references), output=path)
