@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from builder.dockerfile import instructions, stages
 from builder.engine import Engine, EngineError, LocalImage
 from builder.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from builder.plan import Plan
@@ -136,39 +137,39 @@ def build(
     log's path.
     """
     logs.mkdir(parents=True, exist_ok=True)
+    file, metadata = directory / "bake.json", logs / "bake-metadata.json"
     variables = {
         "DIR": str(directory),
         "ROOTFS_DIR": str(rootfs or directory),
         "CA_BUNDLE": ca_bundle(),
     }
     targets = [image.target for image in plan.images]
-    stages = json.loads((directory / "bake.json").read_text(encoding="utf-8"))["target"]
-    for attempt in range(_RETRIES + 1):
+    settings = caches.settings(json.loads(file.read_text(encoding="utf-8"))["target"])
+
+    def once(progress: _Progress) -> None:
+        progress.read(
+            engine.bake(
+                file, targets, variables=variables, metadata=metadata, settings=settings,
+                builder=builder,
+            )
+        )  # fmt: skip
+
+    _retried(once, plan, directory, logs)
+    return _built(engine, plan, metadata)
+
+
+def _retried(once: Callable[[_Progress], None], plan: Plan, directory: Path, logs: Path) -> None:
+    attempt = 0
+    while True:
         progress = _Progress(logs)
-        metadata = logs / "bake-metadata.json"
         try:
-            progress.read(
-                engine.bake(
-                    directory / "bake.json",
-                    targets,
-                    variables=variables,
-                    metadata=metadata,
-                    settings=caches.settings(stages),
-                    builder=builder,
-                )
-            )
+            return once(progress)
         except EngineError as error:
-            failure = _failure(plan, progress, error, directory)
-            if attempt == _RETRIES or not _TRANSIENT.search(_tail(progress)):
-                raise failure from error
-            log.warning(
-                "build: failed for a passing reason, trying again (%d): %s",
-                attempt + 1,
-                _tail(progress),
-            )
-            continue
-        return _built(engine, plan, metadata)
-    raise AssertionError("unreachable")
+            tail = _tail(progress)
+            if attempt == _RETRIES or not _TRANSIENT.search(tail):
+                raise _failure(plan, progress, error, directory) from error
+        attempt += 1
+        log.warning("build: failed for a passing reason, trying again (%d): %s", attempt, tail)
 
 
 def ca_bundle() -> str:
@@ -211,21 +212,15 @@ def _owner(progress: _Progress, vertex: str, directory: Path) -> str:
     named = progress.targets[vertex]
     step = _STEP.match(progress.steps[vertex])
     instruction = " ".join(step["instruction"].split()) if step else ""
-    owners = [
-        path.parent.name
+    dockerfiles = {
+        path.parent.name: path.read_text(encoding="utf-8")
         for path in sorted(directory.glob("*/Dockerfile"))
-        if instruction and instruction in _instructions(path.read_text(encoding="utf-8"))
+    }
+    owners = [
+        recipe
+        for recipe, text in dockerfiles.items()
+        if instruction and instruction in instructions(text)
     ]
-    return owners[0] if len(owners) == 1 and not _publishes(directory, owners[0], named) else named
-
-
-def _publishes(directory: Path, recipe: str, target: str) -> bool:
-    dockerfile = (directory / recipe / "Dockerfile").read_text(encoding="utf-8")
-    return re.search(rf"^FROM .* AS {re.escape(target)}$", dockerfile, re.MULTILINE) is not None
-
-
-def _instructions(dockerfile: str) -> set[str]:
-    """The instructions of a Dockerfile, each as one line, without comments."""
-    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
-    joined = "\n".join(lines).replace("\\\n", " ")
-    return {" ".join(line.split()) for line in joined.splitlines()}
+    if len(owners) != 1 or any(each.name == named for each in stages(dockerfiles[owners[0]])):
+        return named
+    return owners[0]

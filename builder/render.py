@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from builder.errors import ConfigError, suggestion
+from builder.bake import bake_file
+from builder.errors import ConfigError
 from builder.inputs import Inputs, inputs_of
 from builder.lock import locked_versions
 
@@ -25,18 +26,9 @@ if TYPE_CHECKING:
     from builder.plan import Plan
     from builder.platforms import Platform
 
-ROOTFS = "rootfs"
 INPUT_HASH = "org.openstack.builder.input-hash"
-_FROM = re.compile(r"^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
-_REFERENCE = re.compile(
-    r"(?:^COPY\s+(?:--\S+\s+)*?--from=|--mount=(?:\S*,)?from=)([^\s,]+)", re.IGNORECASE
-)
-_SECRET = re.compile(
-    r"--mount=(?=(?:\S*,)?type=secret(?:,|\s))(?:\S*,)?id=ca(?:,|\s|$)", re.MULTILINE
-)
 # What Python and its tools leave beside the code.
 _CACHE = re.compile(r"(^|/)(__pycache__|\.[a-z]+_cache)(/|$)")
-_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,14 +49,6 @@ class Rendered:
     files: tuple[RenderedFile, ...]
     inputs: Mapping[str, Inputs]
     provenance: Provenance
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """A stage of a Dockerfile, and what it copies from or stands on, each with its line."""
-
-    name: str | None
-    uses: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -110,7 +94,7 @@ def render(
     for recipe in catalogue.recipes.values():
         files.extend(_render_recipe(recipe, _variables(recipe, plan.release, release, versions)))
     files.extend(_lock_files(plan.release, lock, versions))
-    bake = _bake(catalogue, plan, release, files, base_image)
+    bake = bake_file(catalogue, plan, _dockerfiles(files), base_image=base_image)
     inputs = {}
     for image in plan.images:
         labels = _labels(plan.release, release, image.title)
@@ -205,166 +189,18 @@ def _lock_files(release: str, lock: str, versions: Mapping[str, str]) -> Iterato
     yield RenderedFile(PurePosixPath("wheels/constraints.txt"), constraints.encode(), source)
 
 
-def _bake(
-    catalogue: Catalogue,
-    plan: Plan,
-    release: Release,
-    files: Iterable[RenderedFile],
-    base_image: str | None,
-) -> dict[str, Any]:
-    dockerfiles = {
+def _dockerfiles(files: Iterable[RenderedFile]) -> dict[str, str]:
+    """The Dockerfile of each recipe."""
+    return {
         file.path.parts[0]: file.content.decode()
         for file in files
         if file.path.name == "Dockerfile" and len(file.path.parts) == 2
     }
-    targets = _stood_on(catalogue, plan, dockerfiles)
-    for image in plan.images:
-        _check_stage(catalogue.recipes[image.recipe], image.target, dockerfiles[image.recipe])
-        targets[image.target] |= {
-            "target": image.target,
-            "tags": [image.reference],
-            "output": ["type=docker"],
-        }
-    shared = catalogue.suites[release.suite].epoch
-    owners = _owners(catalogue)
-    for name, target in targets.items():
-        of_suite = name == ROOTFS or catalogue.recipes[owners[name]].shared
-        epoch = shared if of_suite else release.epoch
-        target["args"] = {"SOURCE_DATE_EPOCH": str(epoch)}
-        target["attest"] = ["type=provenance,disabled=true"]
-    if base_image:
-        _put_below(targets, base_image)
-    _set_platforms(targets, plan)
-    return {
-        "variable": {
-            "DIR": {"default": "."},
-            "ROOTFS_DIR": {"default": "./rootfs"},
-            "CA_BUNDLE": {"default": "/etc/ssl/certs/ca-certificates.crt"},
-        },
-        "group": {"default": {"targets": [image.target for image in plan.images]}},
-        "target": targets,
-    }
-
-
-def _owners(catalogue: Catalogue) -> dict[str, str]:
-    """The recipe of each stage that a Dockerfile can name."""
-    return {
-        name: recipe.name
-        for recipe in catalogue.recipes.values()
-        for name in recipe.targets or [recipe.name]
-    }
-
-
-def _stood_on(
-    catalogue: Catalogue, plan: Plan, dockerfiles: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
-    """The images of ``plan`` and every stage that they stand on, as targets of a bake file."""
-    owners = _owners(catalogue)
-    known = [ROOTFS, *owners]
-    found: dict[str, dict[str, Any]] = {
-        ROOTFS: {"context": "${ROOTFS_DIR}", "output": ["type=cacheonly"]}
-    }
-    queue = [image.target for image in plan.images]
-    while queue:
-        stage = queue.pop(0)
-        if stage not in found:
-            recipe = catalogue.recipes[owners[stage]]
-            found[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], known)
-            queue += found[stage]["contexts"]
-    return found
-
-
-def _set_platforms(targets: dict[str, dict[str, Any]], plan: Plan) -> None:
-    """Stages that others stand on are for the building machine too: some of their steps run there.
-
-    Without anything to say, none is named: then BuildKit needs no image index.
-    """
-    if not plan.foreign:
-        return
-    images = [image.target for image in plan.images]
-    for name, target in targets.items():
-        target["platforms"] = list(plan.platforms if name in images else plan.base_platforms)
-
-
-def _put_below(targets: dict[str, dict[str, Any]], base_image: str) -> None:
-    del targets[ROOTFS]
-    for target in targets.values():
-        if ROOTFS in target["contexts"]:
-            target["contexts"][ROOTFS] = f"docker-image://{base_image}"
 
 
 def _literal(text: str) -> str:
     """``text`` for bake, which takes every string of its file for a template."""
     return text.replace("${", "$${").replace("%{", "%%{")
-
-
-def _check_stage(recipe: Recipe, target: str, dockerfile: str) -> None:
-    starts = (_FROM.match(line) for line in dockerfile.splitlines())
-    stages = [start[2] for start in starts if start and start[2]]
-    if target not in stages:
-        raise ConfigError(
-            recipe.directory / "Dockerfile.j2",
-            f"there is no stage {target}, which image.yaml publishes",
-            hint=suggestion(target, stages),
-        )
-
-
-def _bake_target(recipe: Recipe, stage: str, dockerfile: str, known: list[str]) -> dict[str, Any]:
-    contexts = {
-        name: f"target:{name}"
-        for name in _references(recipe, dockerfile, known, stage)
-        if name != stage
-    }
-    target: dict[str, Any] = {
-        "context": f"${{DIR}}/{recipe.name}",
-        "contexts": contexts,
-        "output": ["type=cacheonly"],
-    }
-    if _SECRET.search(_COMMENT.sub("", dockerfile)):
-        target["secret"] = ["id=ca,src=${CA_BUNDLE}"]
-    return target
-
-
-def _references(recipe: Recipe, dockerfile: str, known: list[str], stage: str) -> list[str]:
-    """The stages of other Dockerfiles that ``stage`` of this one stands on."""
-    stages = list(_stages(dockerfile))
-    own = {each.name for each in stages if each.name}
-    for each in stages:
-        for name, line in each.uses:
-            if name not in (*own, *known, "scratch"):
-                raise ConfigError(
-                    recipe.directory / "Dockerfile.j2",
-                    f"line {line} of the rendered Dockerfile uses the unknown stage {name}",
-                    hint=suggestion(name, known),
-                )
-    queue = [each for each in stages if each.name == stage] or stages[-1:]
-    found: dict[str, None] = {}
-    seen: list[_Stage] = []
-    while queue:
-        current = queue.pop()
-        seen.append(current)
-        for name, _ in current.uses:
-            # A name is a stage above in this file, else another recipe's.
-            above = [each for each in stages[: stages.index(current)] if each.name == name]
-            queue += [each for each in above[-1:] if each not in seen]
-            if not above and name != "scratch":
-                found[name] = None
-    return list(found)
-
-
-def _stages(dockerfile: str) -> Iterator[_Stage]:
-    current: _Stage | None = None
-    for number, line in enumerate(dockerfile.splitlines(), start=1):
-        start = _FROM.match(line)
-        if start:
-            if current:
-                yield current
-            current = _Stage(start[2], ((start[1], number),))
-        elif current and (names := _REFERENCE.findall(line)):
-            uses = (*current.uses, *((name, number) for name in names))
-            current = replace(current, uses=uses)
-    if current:
-        yield current
 
 
 def _labels(name: str, release: Release, title: str) -> dict[str, str]:

@@ -1,0 +1,141 @@
+"""The bake file: the stages of a release as targets, tied together as the Dockerfiles say. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from builder.dockerfile import SCRATCH, stages, stood_on, wants_authorities
+from builder.errors import ConfigError, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.model import Catalogue, Recipe
+    from builder.plan import Plan
+
+ROOTFS = "rootfs"
+
+
+def bake_file(
+    catalogue: Catalogue, plan: Plan, dockerfiles: Mapping[str, str], *, base_image: str | None
+) -> dict[str, Any]:
+    """The bake file for the images of ``plan`` out of the Dockerfile of each recipe.
+
+    With ``base_image``, that registry image takes the place of the bootstrapped root file system.
+    Raises ``ConfigError`` for a stage that a Dockerfile names and that is not there.
+    """
+    release = catalogue.releases[plan.release]
+    targets = _stood_on(catalogue, plan, dockerfiles)
+    for image in plan.images:
+        _check_stage(catalogue.recipes[image.recipe], image.target, dockerfiles[image.recipe])
+        targets[image.target] |= {
+            "target": image.target,
+            "tags": [image.reference],
+            "output": ["type=docker"],
+        }
+    shared = catalogue.suites[release.suite].epoch
+    owners = _owners(catalogue)
+    for name, target in targets.items():
+        of_suite = name == ROOTFS or catalogue.recipes[owners[name]].shared
+        epoch = shared if of_suite else release.epoch
+        target["args"] = {"SOURCE_DATE_EPOCH": str(epoch)}
+        target["attest"] = ["type=provenance,disabled=true"]
+    if base_image:
+        _put_below(targets, base_image)
+    _set_platforms(targets, plan)
+    return {
+        "variable": {
+            "DIR": {"default": "."},
+            "ROOTFS_DIR": {"default": "./rootfs"},
+            "CA_BUNDLE": {"default": "/etc/ssl/certs/ca-certificates.crt"},
+        },
+        "group": {"default": {"targets": [image.target for image in plan.images]}},
+        "target": targets,
+    }
+
+
+def _owners(catalogue: Catalogue) -> dict[str, str]:
+    """The recipe of each stage that a Dockerfile can name."""
+    return {
+        name: recipe.name
+        for recipe in catalogue.recipes.values()
+        for name in recipe.targets or [recipe.name]
+    }
+
+
+def _stood_on(
+    catalogue: Catalogue, plan: Plan, dockerfiles: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The images of ``plan`` and every stage that they stand on, as targets of a bake file."""
+    owners = _owners(catalogue)
+    known = [ROOTFS, *owners]
+    found: dict[str, dict[str, Any]] = {
+        ROOTFS: {"context": "${ROOTFS_DIR}", "output": ["type=cacheonly"]}
+    }
+    queue = [image.target for image in plan.images]
+    while queue:
+        stage = queue.pop(0)
+        if stage not in found:
+            recipe = catalogue.recipes[owners[stage]]
+            found[stage] = _bake_target(recipe, stage, dockerfiles[recipe.name], known)
+            queue += found[stage]["contexts"]
+    return found
+
+
+def _set_platforms(targets: dict[str, dict[str, Any]], plan: Plan) -> None:
+    """Stages that others stand on are for the building machine too: some of their steps run there.
+
+    Without anything to say, none is named: then BuildKit needs no image index.
+    """
+    if not plan.foreign:
+        return
+    images = [image.target for image in plan.images]
+    for name, target in targets.items():
+        target["platforms"] = list(plan.platforms if name in images else plan.base_platforms)
+
+
+def _put_below(targets: dict[str, dict[str, Any]], base_image: str) -> None:
+    del targets[ROOTFS]
+    for target in targets.values():
+        if ROOTFS in target["contexts"]:
+            target["contexts"][ROOTFS] = f"docker-image://{base_image}"
+
+
+def _check_stage(recipe: Recipe, target: str, dockerfile: str) -> None:
+    names = [stage.name for stage in stages(dockerfile) if stage.name]
+    if target not in names:
+        raise ConfigError(
+            recipe.directory / "Dockerfile.j2",
+            f"there is no stage {target}, which image.yaml publishes",
+            hint=suggestion(target, names),
+        )
+
+
+def _bake_target(recipe: Recipe, stage: str, dockerfile: str, known: list[str]) -> dict[str, Any]:
+    contexts = {
+        name: f"target:{name}"
+        for name in _references(recipe, dockerfile, known, stage)
+        if name != stage
+    }
+    target: dict[str, Any] = {
+        "context": f"${{DIR}}/{recipe.name}",
+        "contexts": contexts,
+        "output": ["type=cacheonly"],
+    }
+    if wants_authorities(dockerfile):
+        target["secret"] = ["id=ca,src=${CA_BUNDLE}"]
+    return target
+
+
+def _references(recipe: Recipe, dockerfile: str, known: list[str], stage: str) -> list[str]:
+    """The stages of other Dockerfiles that ``stage`` of this one stands on."""
+    found = stages(dockerfile)
+    own = {each.name for each in found if each.name}
+    for name, line in (use for each in found for use in each.uses):
+        if name not in (*own, *known, SCRATCH):
+            raise ConfigError(
+                recipe.directory / "Dockerfile.j2",
+                f"line {line} of the rendered Dockerfile uses the unknown stage {name}",
+                hint=suggestion(name, known),
+            )
+    return stood_on(found, stage)
