@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from builder import evidence, lock, registry, scan, tested
 from builder.build import Caches
 from builder.build import build as build_set
-from builder.compose import compose_file, to_yaml
 from builder.config import select_targets
-from builder.diff import Difference, difference
-from builder.engine import Engine, EngineError
+from builder.engine import Engine
 from builder.errors import BuilderError, UsageError
 from builder.freshness import survey
 from builder.model import Status
@@ -23,17 +21,18 @@ from builder.prepare import new_run, prepare, render_plan
 from builder.promote import publish_passed, record_of
 from builder.provenance import Invocation, provenances
 from builder.render import write
-from builder.report import NOT_ASKED_FOR, ImageReport, ReleaseReport, describe_plan, to_json
+from builder.report import NOT_ASKED_FOR, ImageReport, ReleaseReport, to_json
 from builder.rootfs import bootstrap, cache_directory
 from builder.scanning import scan_with
 from builder.sign import signer
-from builder.smoke import SmokeResult, smoke
+from builder.smoke import smoke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.build import BuiltSet
+    from builder.evidence import Attach
     from builder.plan import Plan
     from builder.prepare import Options, Prepared
     from builder.publish import Published
@@ -63,6 +62,20 @@ class _Clock:
             self.seconds[name] = round(time.monotonic() - start, 1)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What the steps of every release of a run need; ``attach`` signs what is pushed."""
+
+    options: Options
+    prepared: Prepared
+    engine: Engine
+    directory: Path
+    smoke: bool
+    push: bool
+    scanner: Scanner | None
+    attach: Attach | None
+
+
 def build(
     options: Options, *, run_smoke: bool, push: bool, scanning: ScanOptions | None = None
 ) -> Iterator[ReleaseReport]:
@@ -72,6 +85,27 @@ def build(
     ``scanning`` asks for a scan; what the policy blocks is not pushed. With several releases, the
     failure of one is in its report and does not stop the others.
     """
+    run = _checked(options, run_smoke, push, scanning)
+    reports: list[ReleaseReport] = []
+    for plan in run.prepared.plans:
+        report, failure = ReleaseReport(plan.release), None
+        try:
+            for report in _steps(run, plan):
+                _keep(run, [*reports, report])
+        except BuilderError as error:
+            failure = error
+            report = replace(report, error=str(error), exit_code=error.exit_code)
+        reports.append(report)
+        _keep(run, reports)
+        if failure and len(run.prepared.plans) == 1:
+            raise failure
+        if failure:
+            log.error("error: %s", failure)
+        yield report
+
+
+def _checked(options: Options, run_smoke: bool, push: bool, scanning: ScanOptions | None) -> _Run:
+    """A new run, once nothing is found to be wrong with the input and the machine."""
     prepared = prepare(options)
     attach = signer(options, options.registry) if push else None
     engine = Engine()
@@ -82,33 +116,7 @@ def build(
     for plan in prepared.plans:
         tested.check_versions(prepared.catalogue, plan)
     scanner = scan_with(options, scanning) if scanning else None
-    run = new_run(options)
-    reports: list[ReleaseReport] = []
-    for plan in prepared.plans:
-        directory = (run / plan.release).resolve()
-        clock = _Clock()
-        report, failure = ReleaseReport(plan.release), None
-        try:
-            report, passed = _build_release(
-                options, prepared, plan, engine, directory, run_smoke, scanner, clock
-            )
-            _keep(run, [*reports, report])
-            if push and passed:
-                with clock.step("push"):
-                    published = publish_passed(
-                        options, prepared.catalogue, passed, directory, attach
-                    )
-                report = _pushed(report, published)
-        except BuilderError as error:
-            failure = error
-            report = replace(report, error=str(error), exit_code=error.exit_code)
-        reports.append(report)
-        _keep(run, reports)
-        if failure and len(prepared.plans) == 1:
-            raise failure
-        if failure:
-            log.error("error: %s", failure)
-        yield report
+    return _Run(options, prepared, engine, new_run(options), run_smoke, push, scanner, attach)
 
 
 def _check_platforms(options: Options, prepared: Prepared, engine: Engine, push: bool) -> None:
@@ -124,81 +132,115 @@ def _check_platforms(options: Options, prepared: Prepared, engine: Engine, push:
     engine.check_platforms(options.platforms, options.builder)
 
 
-def _keep(run: Path, reports: Sequence[ReleaseReport]) -> None:
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "report.json").write_text(to_json(reports), encoding="utf-8")
+def _keep(run: _Run, reports: Sequence[ReleaseReport]) -> None:
+    run.directory.mkdir(parents=True, exist_ok=True)
+    (run.directory / "report.json").write_text(to_json(reports), encoding="utf-8")
 
 
-def _build_release(
-    options: Options,
-    prepared: Prepared,
-    plan: Plan,
-    engine: Engine,
-    directory: Path,
-    run_smoke: bool,
-    scanner: Scanner | None,
-    clock: _Clock,
-) -> tuple[ReleaseReport, SetRecord | None]:
-    """The report, and the record of a whole set that passed."""
+def _steps(run: _Run, plan: Plan) -> Iterator[ReleaseReport]:
+    """Every step for one release: its report once it has passed, and again once it is pushed."""
     started = datetime.now(UTC)
-    release = prepared.catalogue.releases[plan.release]
+    directory = (run.directory / plan.release).resolve()
+    clock = _Clock()
     log.info("%s: everything of this run is kept in %s", plan.release, directory)
+    rootfs, rendered = _render(run, plan, directory, clock)
+    with clock.step("build"):
+        built = build_set(
+            run.engine, plan, directory / "rendered", directory / "logs",
+            rootfs=rootfs, builder=run.options.builder,
+            caches=Caches(run.options.cache_from, run.options.cache_to),
+        )  # fmt: skip
+    smoked = _smoke(run, plan, directory, clock) if run.smoke else _Smoked()
+    scanned = _scan(run.scanner, plan, built, directory, clock) if run.scanner else None
+    report = _report(plan, rendered, built, smoked, scanned, clock)
+    if not smoked.checks_passed or run.options.images:
+        yield report
+        return
+    verdict = scanned.verdict if scanned else NOT_ASKED_FOR
+    passed = record_of(
+        run.engine, run.prepared, plan, built, rendered, smoked.checks_passed, scan=verdict
+    )
+    _record(run, plan, rendered, passed, directory, started)
+    yield report
+    if run.push:
+        with clock.step("push"):
+            published = publish_passed(
+                run.options, run.prepared.catalogue, passed, directory, run.attach
+            )
+        yield _pushed(report, published)
+
+
+def _render(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> tuple[Path | None, Rendered]:
+    """The root file system, unless a base image takes its place, and the files written on it."""
+    release = run.prepared.catalogue.releases[plan.release]
     if release.status is Status.END_OF_LIFE:
         log.warning("%s is end-of-life upstream: it gets no fixes", plan.release)
     rootfs = None
-    if not options.base_image:
+    if not run.options.base_image:
         with clock.step("rootfs"):
-            epoch = prepared.catalogue.suites[release.suite].epoch
+            epoch = run.prepared.catalogue.suites[release.suite].epoch
             rootfs = bootstrap(release.suite, epoch, plan.base_platforms, cache=cache_directory())
     with clock.step("render"):
-        rendered = render_plan(options, prepared, plan, rootfs.digest if rootfs else "")
+        rendered = render_plan(run.options, run.prepared, plan, rootfs.digest if rootfs else "")
         write(rendered, directory / "rendered")
-    with clock.step("build"):
-        built = build_set(
-            engine, plan, directory / "rendered", directory / "logs",
-            rootfs=rootfs.directory if rootfs else None, builder=options.builder,
-            caches=Caches(options.cache_from, options.cache_to),
-        )  # fmt: skip
-    result: SmokeResult | None = None
-    emulated: dict[str, int] = {}
-    if run_smoke:
-        versions = lock.locked_versions(prepared.locks[plan.release])
-        if plan.build_platform in plan.platforms:
-            with clock.step("smoke"):
-                result = smoke(engine, prepared.catalogue, plan, versions, directory / "smoke")
-        with clock.step("smoke emulated") if plan.foreign else nullcontext():
-            emulated = _smoke_emulated(engine, prepared, plan, directory)
-    scanned: ScanResult | None = None
-    if scanner:
-        with clock.step("scan"):
-            scanned = scan.scan_set(
-                scanner, plan, built.images, directory / "rendered", directory / "scan"
-            )
-            scan.enforce(scanner, scanned)
-    passed: SetRecord | None = None
-    if result and not options.images:
-        verdict = scanned.verdict if scanned else NOT_ASKED_FOR
-        passed = record_of(engine, prepared, plan, built, rendered, result.passed, scan=verdict)
-        tested.write(directory / tested.FILE, passed)
-        invocation = Invocation(directory.parent.name, started, datetime.now(UTC))
-        documents = provenances(plan, rendered, prepared.locks[plan.release], invocation)
-        evidence.write(directory / evidence.DIRECTORY, documents)
-    return _report(plan, rendered, built, result, emulated, scanned, clock), passed
+    return rootfs.directory if rootfs else None, rendered
+
+
+@dataclass(frozen=True)
+class _Smoked:
+    """The checks that passed on this machine's platform, and on each that is emulated."""
+
+    checks_passed: int | None = None
+    emulated: Mapping[str, int] = field(default_factory=dict)
+
+
+def _smoke(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> _Smoked:
+    versions = lock.locked_versions(run.prepared.locks[plan.release])
+    passed: int | None = None
+    if plan.build_platform in plan.platforms:
+        with clock.step("smoke"):
+            passed = smoke(
+                run.engine, run.prepared.catalogue, plan, versions, directory / "smoke"
+            ).passed
+    if not plan.foreign:
+        return _Smoked(passed)
+    with clock.step("smoke emulated"):
+        return _Smoked(passed, _smoke_emulated(run, plan, versions, directory))
 
 
 def _smoke_emulated(
-    engine: Engine, prepared: Prepared, plan: Plan, directory: Path
+    run: _Run, plan: Plan, versions: Mapping[str, str], directory: Path
 ) -> dict[str, int]:
     """The checks that passed on each platform that has to be emulated, which takes its time."""
-    versions = lock.locked_versions(prepared.locks[plan.release])
-    part = plan.part(select_targets(prepared.catalogue, EMULATED))
+    part = plan.part(select_targets(run.prepared.catalogue, EMULATED))
     return {
         platform: smoke(
-            engine, prepared.catalogue, part if part.images else plan, versions,
+            run.engine, run.prepared.catalogue, part if part.images else plan, versions,
             directory / f"smoke-{platform.architecture}", emulated=platform,
         ).passed
         for platform in plan.foreign
     }  # fmt: skip
+
+
+def _scan(
+    scanner: Scanner, plan: Plan, built: BuiltSet, directory: Path, clock: _Clock
+) -> ScanResult:
+    with clock.step("scan"):
+        scanned = scan.scan_set(
+            scanner, plan, built.images, directory / "rendered", directory / "scan"
+        )
+        scan.enforce(scanner, scanned)
+    return scanned
+
+
+def _record(
+    run: _Run, plan: Plan, rendered: Rendered, passed: SetRecord, directory: Path, started: datetime
+) -> None:
+    """Keep what says that the set passed, and what its images were made of."""
+    tested.write(directory / tested.FILE, passed)
+    invocation = Invocation(run.directory.name, started, datetime.now(UTC))
+    documents = provenances(plan, rendered, run.prepared.locks[plan.release], invocation)
+    evidence.write(directory / evidence.DIRECTORY, documents)
 
 
 def only_stale(options: Options) -> Options:
@@ -213,61 +255,11 @@ def only_stale(options: Options) -> Options:
     return replace(options, releases=tuple(stale))
 
 
-def compare_images(old: str, new: str) -> Difference:
-    """What differs between two images, which are pulled when they are not here."""
-    engine = Engine()
-    engine.check(disk=0)
-    return difference(engine.contents(old), engine.contents(new))
-
-
-def describe(options: Options, output_format: str) -> str:
-    """The plan as text or JSON; nothing is built, and no engine is needed."""
-    prepared = prepare(options)
-    return describe_plan(prepared.catalogue, prepared.plans, output_format)
-
-
-def render_release(options: Options, output: Path) -> None:
-    """Write the rendered files of each release to ``output/<release>``."""
-    prepared = prepare(options)
-    for plan in prepared.plans:
-        write(render_plan(options, prepared, plan, base_digest="unknown"), output / plan.release)
-
-
-def compose(options: Options, *, computes: int | None, pin: bool) -> str:
-    """A compose file of one release's set as YAML; ``pin`` names the local images by digest."""
-    if len(options.releases) != 1:
-        raise UsageError("a compose file is of one release", hint="give --release once")
-    prepared = prepare(options)
-    (plan,) = prepared.plans
-    references = {}
-    if pin:
-        engine = Engine()
-        engine.check(disk=0)
-        references = {
-            image.target: f"{image.repository}@{_digest(engine, image.reference)}"
-            for image in plan.images
-        }
-    document = compose_file(
-        prepared.catalogue, plan, port_base=0, computes=computes, references=references
-    )
-    return to_yaml(plan.release, document)
-
-
-def _digest(engine: Engine, reference: str) -> str:
-    try:
-        return engine.image(reference).digest
-    except EngineError as error:
-        raise UsageError(
-            f"{reference} is not on this machine", hint="build it, or docker pull it"
-        ) from error
-
-
 def _report(
     plan: Plan,
     rendered: Rendered,
     built: BuiltSet,
-    result: SmokeResult | None,
-    emulated: Mapping[str, int],
+    smoked: _Smoked,
     scanned: ScanResult | None,
     clock: _Clock,
 ) -> ReleaseReport:
@@ -285,8 +277,8 @@ def _report(
     return ReleaseReport(
         release=plan.release,
         images=images,
-        checks_passed=result.passed if result else None,
-        emulated=emulated,
+        checks_passed=smoked.checks_passed,
+        emulated=smoked.emulated,
         seconds=clock.seconds,
         scan=scanned.status if scanned else NOT_ASKED_FOR,
     )

@@ -61,7 +61,7 @@ def build(
     **given: Any,
 ) -> None:
     """Build every image of a release, test the set, and scan and push it with --push."""
-    from builder import pipeline
+    from builder import pipeline, views
 
     if push and no_smoke:
         raise click.UsageError("--push needs the smoke test: no untested set leaves this machine")
@@ -72,7 +72,7 @@ def build(
     scanning = scan_options_of(given)
     options = options_of(project, **given)
     if print_only:
-        click.echo(pipeline.describe(options, output_format), nl=False)
+        click.echo(views.describe(options, output_format), nl=False)
         return
     if stale:
         options = pipeline.only_stale(options)
@@ -109,14 +109,14 @@ def _print_reports(reports: Iterator[ReleaseReport], output_format: str) -> None
 @click.pass_obj
 def plan(project: Path | None, /, stale: bool, output_format: str, **given: Any) -> None:
     """Show the images of releases; with --stale whether those in the registry are still fresh."""
-    from builder import freshness, pipeline, report
+    from builder import freshness, report, views
 
     options = options_of(project, **given)
     if stale:
         text = report.freshness_to_json if output_format == "json" else report.freshness_to_text
         click.echo(text(freshness.survey(options)), nl=False)
     else:
-        click.echo(pipeline.describe(options, output_format), nl=False)
+        click.echo(views.describe(options, output_format), nl=False)
 
 
 @click.command(short_help="Print everything that decides an image's content.")
@@ -145,9 +145,9 @@ def why(
 @format_option
 def diff(old: str, new: str, output_format: str) -> None:
     """Compare two images: packages, labels, layers, size; one that is not here is pulled."""
-    from builder import pipeline, report
+    from builder import report, views
 
-    found = pipeline.compare_images(old, new)
+    found = views.compare_images(old, new)
     text = report.diff_to_json if output_format == "json" else report.diff_to_text
     click.echo(text(found), nl=False)
 
@@ -166,9 +166,9 @@ def diff(old: str, new: str, output_format: str) -> None:
 @click.pass_obj
 def render(project: Path | None, /, output: Path, **given: Any) -> None:
     """Write the Dockerfiles and the bake file of a release for people to read."""
-    from builder import pipeline
+    from builder import views
 
-    pipeline.render_release(options_of(project, **given), output)
+    views.render_release(options_of(project, **given), output)
 
 
 @click.command(short_help="Print a release's set as a compose file.")
@@ -183,9 +183,7 @@ def render(project: Path | None, /, output: Path, **given: Any) -> None:
 @click.pass_obj
 def compose(project: Path | None, /, computes: int | None, pin: bool, **given: Any) -> None:
     """Print a compose file of a release's set: a cloud with `docker compose up --wait`."""
-    from builder import pipeline
+    from builder import views
 
-    text = pipeline.compose(
-        options_of(project, installed=True, **given), computes=computes, pin=pin
-    )
+    text = views.compose(options_of(project, installed=True, **given), computes=computes, pin=pin)
     click.echo(text, nl=False)
