@@ -20,7 +20,7 @@ lint: setup ## Run the static checks
 	.venv/bin/shellcheck scripts/* .ci/run
 
 unit: setup ## Run the unit tests
-	.venv/bin/pytest tests/unit
+	.venv/bin/pytest tests/unit --numprocesses=auto --maxprocesses=4
 
 integration: setup ## Run the integration tests, on the real engine
 	.venv/bin/pytest tests/integration --durations=20

@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 from datetime import date
 from io import StringIO
 from pathlib import Path
@@ -225,6 +226,7 @@ _JUNK = st.recursive(
     ),
     max_leaves=4,
 )
+_LOADED = YAML(typ="safe").load(POLICY)
 _PATHS = (
     *(("block",), ("block", "secrets"), ("block", "vulnerabilities", 0), ("block", "more")),
     *(("ignore_unfixed",), ("max_database_age",), ("on_missing_database",), ("vex",), ("vex", 0)),
@@ -247,7 +249,7 @@ def test_no_mistake_ends_in_a_traceback(
 ) -> None:
     root = tmp_path_factory.getbasetemp()
     (root / "keystone.vex.json").write_text(json.dumps(VEX))
-    data = YAML(typ="safe").load(POLICY)
+    data = deepcopy(_LOADED)
     node = data
     for key in path[:-1]:
         node = node[key]
