@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from builder.drawing import draw
 from builder.model import Catalogue
 from builder.stack import load_stack
 
@@ -43,5 +44,7 @@ def test_the_model_in_the_documentation(tmp_path: Path, catalogue: Catalogue) ->
     text = (ROOT / "docs/how-to/tests.md").read_text(encoding="utf-8")
     first, *snippets = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "stack.yaml").write_text(first, encoding="utf-8")
-    assert len(load_stack(tmp_path / "stack.yaml", catalogue).order) == 7
+    needed = load_stack(tmp_path / "stack.yaml", catalogue)
+    assert len(needed.order) == 7
+    assert draw(needed, "svg") == (ROOT / "docs/how-to/stack.svg").read_text(encoding="utf-8")
     assert all(YAML(typ="safe").load(snippet) for snippet in snippets)

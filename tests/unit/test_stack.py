@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from builder.errors import BuilderError, ConfigError, UsageError
 from builder.stack import KINDS, Stack, load_stack, make_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from builder.model import Catalogue
     from builder.stack import Needed
@@ -214,9 +215,54 @@ def test_the_picture_has_everything_once(tmp_path: Path, catalogue: Catalogue) -
     for name in names:
         assert all(name in picture for picture in pictures.values())
     svg = ET.fromstring(pictures["svg"])
-    count = {tag: len(svg.findall(f"{{*}}{tag}")) for tag in ("rect", "line")}
-    assert count == {"rect": len(boxes), "line": sum(len(box.needs) for box in boxes)}
-    assert pictures["mermaid"].count(" --> ") == count["line"]
+    _, *rectangles = svg.findall("{*}rect")  # the first one is the paper
+    arrows = svg.findall("{*}path")
+    assert len(rectangles) == len(boxes)
+    assert len(arrows) == sum(len(box.needs) for box in boxes)
+    assert pictures["mermaid"].count(" --> ") == len(arrows)
+
+
+def points(path: str) -> Iterator[tuple[float, float]]:
+    """Points along an SVG path of lines to the left and cubic curves."""
+    x, y = 0.0, 0.0
+    for command, text in re.findall(r"([MCH])([^MCH]*)", path):
+        numbers = [float(word) for word in text.split()]
+        if command == "M":
+            x, y = numbers
+            continue
+        x1, y1, x2, y2, x3, y3 = numbers if command == "C" else (x, y, *numbers, y, *numbers, y)
+        for t in (step / 20 for step in range(21)):
+            a, b, c, d = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+            yield a * x + b * x1 + c * x2 + d * x3, a * y + b * y1 + c * y2 + d * y3
+        x, y = x3, y3
+
+
+def test_no_arrow_runs_through_a_box(tmp_path: Path, catalogue: Catalogue) -> None:
+    svg = ET.fromstring(draw(load(tmp_path, catalogue, STACK), "svg"))
+    width, height = float(svg.get("width", "")), float(svg.get("height", ""))
+    _, *found = svg.findall("{*}rect")
+    rectangles = [[float(r.get(k, "")) for k in ("x", "y", "width", "height")] for r in found]
+    seen = 0
+    for path in svg.findall("{*}path"):
+        for x, y in points(path.get("d", "")):
+            seen += 1
+            assert 0 < x < width
+            assert 0 < y < height
+            assert not any(a < x < a + w and b < y < b + h for a, b, w, h in rectangles)
+    assert seen > 400
+    for x, y, w, h in rectangles:
+        assert 0 < x < x + w < width
+        assert 0 < y < y + h < height
+
+
+def test_many_equal_nodes_are_one_in_the_picture(catalogue: Catalogue) -> None:
+    fixtures = {"servers": {"web": {"host": "node3"}, "db": {}}}
+    stack = {"release": "zed", "services": "nova", "computes": 100, "fixtures": fixtures}
+    boxes = {box.name: box for box in boxes_of(make_stack(stack, catalogue))}
+    nodes = [name for name, box in boxes.items() if box.kind == "node"]
+    assert nodes == ["node1", "node2", "node3", "node4 … node100"]
+    assert boxes["servers.web"].needs == ("node3",)
+    assert list(boxes["servers.db"].needs) == nodes
 
 
 def test_the_picture_leaves_out_what_follows(catalogue: Catalogue) -> None:
@@ -232,4 +278,4 @@ def test_services_in_a_circle_can_be_drawn(project: Path) -> None:
     file.write_text(file.read_text().replace("needs: [keystone]", "needs: [nova-compute]"))
     needed = make_stack({"release": "zed"}, load_catalogue(project))
     assert {box.name for box in boxes_of(needed)} >= {"nova-controller", "node1"}
-    assert draw(needed, "svg").count("<rect") == 4
+    assert draw(needed, "svg").count("<rect") == 1 + 4
