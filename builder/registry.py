@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _EMPTY = "application/vnd.oci.empty.v1+json"
 _ACCEPT = {"Accept": ", ".join(MANIFESTS)}
 _NOTE = "org.openstack.builder.note"
+_TITLE = "org.opencontainers.image.title"
 _DIGEST = "Docker-Content-Digest"
 _CODES = requests.codes
 
@@ -146,7 +147,9 @@ class Repository:
 
         Returns what was put.
         """
-        layer = {"mediaType": kind, **self._write_blob(content)}
+        # What `oras pull` calls the file that it makes of it; without a name it makes none.
+        title = {_TITLE: f"{self.name.rpartition('/')[2]}.json"}
+        layer = {"mediaType": kind, **self._write_blob(content), "annotations": title}
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from oras.client import OrasClient
 
 from builder import record
 from builder.attached import has_document, read_public_key
@@ -326,6 +327,15 @@ def test_a_published_set_is_verified_by_its_tags(
     done = verify("--key", publisher.keys / "key.pub", *tags)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(": verified\n") == len(tags)
+
+
+def test_the_release_manifest_can_be_pulled(publisher: Publisher, tmp_path: Path) -> None:
+    reference = publisher.publish("pulled")
+    target = f"{publisher.registry}/pulled/openstack-set:zed"
+    (path,) = OrasClient(insecure=True).pull(target=target, outdir=str(tmp_path))
+    assert Path(path).name == "openstack-set.json"
+    (image,) = json.loads(Path(path).read_text())["images"]
+    assert image["reference"] == reference
 
 
 def test_a_digest_that_is_in_no_release_manifest(publisher: Publisher) -> None:
