@@ -1,16 +1,26 @@
-"""What the documentation says of the catalogue is what the catalogue says."""
+"""What the documentation says of the catalogue is what that says; its commands are some."""
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from ruamel.yaml import YAML
 
+from builder.cli import cli
 from builder.drawing import draw
 from builder.model import Catalogue
 from builder.stack import load_stack
 
 ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", ROOT / "bench/README.md", *ROOT.glob("docs/*/*.md"))
+# Options of Docker's commands, cosign, registries and bench/, which the documentation names.
+FOREIGN = {
+    *("--buildkitd-config", "--driver-opt", "--network", "--privileged"),
+    *("--insecure-ignore-tlog", "--type", "--delete-untagged", "--compile", "--yes"),
+}
 
 
 def test_the_table_of_releases(catalogue: Catalogue) -> None:
@@ -48,3 +58,60 @@ def test_the_model_in_the_documentation(tmp_path: Path, catalogue: Catalogue) ->
     assert len(needed.order) == 7
     assert draw(needed, "svg") == (ROOT / "docs/how-to/stack.svg").read_text(encoding="utf-8")
     assert all(YAML(typ="safe").load(snippet) for snippet in snippets)
+
+
+def written(text: str) -> Iterator[str]:
+    """The commands in a page: lines of blocks, and what stands in backticks."""
+    for block in re.findall(r"```(?:sh)?\n(.*?)```", text, re.DOTALL):
+        yield from block.splitlines()
+    yield from re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def commands() -> Iterator[list[str]]:
+    """What the documentation says after `builder`; placeholders and all."""
+    for page in PAGES:
+        for line in written(page.read_text(encoding="utf-8")):
+            if match := re.fullmatch(r"(?:\.venv/bin/)?builder ([a-z].*)", line):
+                words = shlex.split(match[1], comments=True)
+                yield ["debian:bookworm" if word == "REF" else word for word in words]
+
+
+def test_every_command_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With options that there are, and as many arguments as it takes."""
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    called = []
+    for command in every_command(cli):
+        monkeypatch.setattr(command, "callback", lambda **given: called.append(given))
+    found = list(commands())
+    assert {words[0] for words in found} == set(cli.commands)
+    # The others only name a command.
+    whole = [words for words in found if len(words) > 1 and "--help" not in words]
+    for words in whole:
+        cli.main(words, standalone_mode=False)
+    assert len(called) == len(whole) > 30
+
+
+def every_command(group: click.Group) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from every_command(command)
+        else:
+            yield command
+
+
+def test_every_option_is_one(pytestconfig: pytest.Config) -> None:
+    known = {
+        option for command in every_command(cli) for each in command.params for option in each.opts
+    }
+    named = {
+        match[0]
+        for page in PAGES
+        for line in written(page.read_text(encoding="utf-8"))
+        if (match := re.match(r"--[a-z][a-z-]+", line))
+    }
+    assert {"--release", "--computes", "--sign-key"} <= named
+    for name in [each for each in named if each.startswith("--openstack-")]:
+        pytestconfig.getoption(name)  # of the plugin
+        known.add(name)
+    assert named - known - FOREIGN == set()
