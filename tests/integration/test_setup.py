@@ -94,7 +94,11 @@ def test_a_second_run_is_quick_and_changes_nothing() -> None:
 def test_a_registry_is_started_and_outlives_the_script(directory: Path) -> None:
     done = isolated(
         f"""
+        exec 7>lock
+        flock 7
         {ROOT}/scripts/setup | cat
+        exec 7>&-
+        flock --nonblock lock true
         exec 3<>/dev/tcp/127.0.0.1/5001
         printf 'GET /v2/ HTTP/1.0\\r\\n\\r\\n' >&3
         head -n 1 <&3
