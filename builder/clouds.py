@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from builder import record
-from builder.compose import compose_file
+from builder.compose import compose_file, together
 from builder.engine import Engine, EngineError, Project
 from builder.errors import PublishError, UsageError, suggestion
 from builder.prepare import prepare
@@ -39,13 +39,13 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 _PORT_BASES = range(0, 60000, 10000)
 _HIGHEST_PORT = 65535
 _POLL = 0.5
-# openstacksdk's name of a service, its target, its port, the path of its API
+# openstacksdk's name of a service, its port, the path of its API
 _ENDPOINTS = (
-    ("identity", "keystone", 5000, "/v3"),
-    ("image", "glance", 9292, ""),
-    ("compute", "nova-controller", 8774, "/v2.1"),
-    ("network", "neutron", 9696, "/v2.0"),
-    ("placement", "placement", 8778, ""),
+    ("identity", 5000, "/v3"),
+    ("image", 9292, ""),
+    ("compute", 8774, "/v2.1"),
+    ("network", 9696, "/v2.0"),
+    ("placement", 8778, ""),
 )
 ADMIN = ("admin", "ADMIN_PASS")
 _USERS = (ADMIN, ("demo", "DEMO_PASS"))
@@ -98,15 +98,19 @@ def up(
     engine = Engine()
     engine.check(disk=0)
     _check_name(engine, name)
+    images = together(prepared.catalogue, plan)
+    if options.images and len(images) < len(plan.images):
+        (alone,) = {image.target for image in plan.images if image not in images}
+        raise UsageError(f"{alone} is a cloud of its own", hint=f"builder up {alone}")
     targets = prepared.catalogue.targets
-    ports = [port for image in plan.images for port in targets[image.target].ports]
+    ports = [port for image in images for port in targets[image.target].ports]
     base = _port_base(ports, port_base)
     document = compose_file(
         prepared.catalogue, plan,
         port_base=base, computes=computes, driver=driver, nodes=nodes,
         references=_references(plan),
     )  # fmt: skip
-    cloud = Cloud(name, plan.release, _endpoints(plan, base), _directory(name) / "clouds.yaml")
+    cloud = Cloud(name, plan.release, _endpoints(ports, base), _directory(name) / "clouds.yaml")
     project = _write(cloud, document)
     try:
         start(engine, project, pull=True, progress=progress)
@@ -176,9 +180,10 @@ def execute(
     engine = Engine()
     engine.check(disk=0)
     project = _project(name, _known(engine))
-    chosen = service or "keystone"
+    containers = engine.containers(project)
+    chosen = service or ("keystone" if len(containers) > 1 else containers[0].service)
     _check_services(engine, project, [chosen])
-    container = next(each for each in engine.containers(project) if each.service == chosen)
+    container = next(each for each in containers if each.service == chosen)
     return (yield from engine.attach(container.id, argv, terminal=terminal))
 
 
@@ -267,12 +272,11 @@ def _entries(cloud: Cloud) -> dict[str, Any]:
     }
 
 
-def _endpoints(plan: Plan, base: int) -> dict[str, str]:
-    targets = {image.target for image in plan.images}
+def _endpoints(ports: Sequence[int], base: int) -> dict[str, str]:
     return {
         kind: f"http://127.0.0.1:{base + port}{path}"
-        for kind, target, port, path in _ENDPOINTS
-        if target in targets
+        for kind, port, path in _ENDPOINTS
+        if port in ports
     }
 
 

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.model import Catalogue, Target
-    from builder.plan import Plan
+    from builder.plan import Image, Plan
 
 
 COMPUTE = "nova-compute"
+# So many computes have a container each; more share containers, so many in one.
+_OWN_CONTAINER = 10
+_IN_ONE_CONTAINER = 25
 
 
 def compose_file(
@@ -28,7 +31,7 @@ def compose_file(
     references: Mapping[str, str] | None = None,
     platform: str | None = None,
 ) -> dict[str, Any]:
-    """The compose specification of the images of ``plan``.
+    """The compose specification of the images of ``plan`` that start together.
 
     Ports are published on 127.0.0.1 only, under their own numbers plus ``port_base``; under free
     ones without it, so that several sets can run side by side. ``computes`` is the number of
@@ -44,18 +47,26 @@ def compose_file(
             (references or {}).get(image.target, image.reference),
             port_base,
         )
-        for image in plan.images
+        for image in together(catalogue, plan)
     }
     if platform:
         services = {name: {**each, "platform": platform} for name, each in services.items()}
-    if COMPUTE in services:
-        if computes is not None:
-            services[COMPUTE]["scale"] = computes
+    for name in [name for name in services if name == COMPUTE or targets[name].alone]:
         if driver is not None:
-            services[COMPUTE]["environment"]["COMPUTE_DRIVER"] = driver
-        if nodes is not None:
-            services |= _nodes(services.pop(COMPUTE), nodes)
+            services[name]["environment"]["COMPUTE_DRIVER"] = driver
+        if computes is not None and targets[name].alone:
+            services[name]["environment"]["COMPUTES"] = str(computes)
+        elif computes is not None:
+            services |= _computes(services.pop(name), computes)
+        elif nodes is not None:
+            services |= _nodes(services.pop(name), nodes)
     return {"services": services}
+
+
+def together(catalogue: Catalogue, plan: Plan) -> tuple[Image, ...]:
+    """The images of ``plan`` without those that are clouds of their own, unless it has no other."""
+    targets = catalogue.targets
+    return tuple(each for each in plan.images if not targets[each.target].alone) or plan.images
 
 
 def to_yaml(release: str, document: Mapping[str, Any]) -> str:
@@ -64,6 +75,22 @@ def to_yaml(release: str, document: Mapping[str, Any]) -> str:
     yaml.width = 200
     yaml.dump({"name": f"openstack-{release.replace('.', '-')}", **document}, text)
     return text.getvalue()
+
+
+def _computes(compute: Mapping[str, Any], number: int) -> dict[str, Any]:
+    if number <= _OWN_CONTAINER:
+        return {COMPUTE: {**compute, "scale": number}}
+    containers = -(-number // _IN_ONE_CONTAINER)
+    shares = [number * (n + 1) // containers - number * n // containers for n in range(containers)]
+    shared = {key: value for key, value in compute.items() if key not in ("scale", "hostname")}
+    return {
+        f"{COMPUTE}-{place}": {
+            **shared,
+            "hostname": f"{COMPUTE}-{place}",
+            "environment": {**compute["environment"], "COMPUTES": str(share)},
+        }
+        for place, share in enumerate(shares, start=1)
+    }
 
 
 def _nodes(compute: Mapping[str, Any], nodes: Mapping[str, str | None]) -> dict[str, Any]:

@@ -181,6 +181,9 @@ class Target(Frozen):
         default=(), description="Paths that it writes to"
     )
     replicas: int = Field(default=1, ge=1, strict=True, description="Containers of it in a set")
+    alone: bool = Field(
+        default=False, strict=True, description="A cloud of its own: it is started without others"
+    )
 
 
 class RecipeSettings(Frozen):

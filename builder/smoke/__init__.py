@@ -19,7 +19,7 @@ from builder.errors import SmokeError
 from builder.start import TIMEOUT, start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from builder.model import Catalogue
     from builder.plan import Plan
@@ -37,6 +37,7 @@ class Stack:
 
     release: str
     containers: tuple[ContainerState, ...]
+    services: Mapping[str, Sequence[str]]
     versions: Mapping[str, str]
 
 
@@ -72,8 +73,22 @@ def smoke(
     project = Project(f"builder-smoke-{name}-{secrets.token_hex(4)}", file)
     timeout = EMULATED_TIMEOUT if emulated else TIMEOUT
     with running(engine, project, directory / "logs", timeout):
-        stack = Stack(plan.release, engine.containers(project), versions)
+        containers = engine.containers(project)
+        stack = Stack(plan.release, containers, _services(catalogue, containers), versions)
         return _check(stack, directory)
+
+
+def _services(
+    catalogue: Catalogue, containers: Sequence[ContainerState]
+) -> dict[str, list[str]]:
+    """The containers that serve as each target; one that is a cloud of its own serves as all."""
+    targets = catalogue.targets
+    found: dict[str, list[str]] = {}
+    for container in containers:
+        serves = targets if targets[container.service].alone else [container.service]
+        for name in serves:
+            found.setdefault(name, []).append(container.name)
+    return found
 
 
 @contextmanager

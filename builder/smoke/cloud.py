@@ -26,18 +26,19 @@ ENDPOINTS = {
 
 @dataclass(frozen=True)
 class Cloud:
-    """The set under test: its containers, the ports it is reached at, the lock's versions."""
+    """The set under test: its containers, who of them serves what, the lock's versions."""
 
     containers: tuple[dict[str, Any], ...]
+    services: dict[str, list[str]]
     versions: dict[str, str]
 
     def names(self, service: str) -> list[str]:
-        """The containers of a service."""
-        return [c["name"] for c in self.containers if c["service"] == service]
+        """The containers that serve as ``service``: several, or one that is all services."""
+        return self.services.get(service, [])
 
     def url(self, service: str, port: int) -> str:
         """Where this machine reaches a service's port."""
-        container = next(c for c in self.containers if c["service"] == service)
+        container = next(c for c in self.containers if c["name"] in self.names(service))
         return f"http://127.0.0.1:{container['ports'][str(port)]}"
 
     def execute(self, container: str, *argv: str, **env: str) -> str:

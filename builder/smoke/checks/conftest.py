@@ -24,22 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about services that a smaller set does not have."""
     stack = json.loads(config.getoption("--stack").read_text(encoding="utf-8"))
-    services = {container["service"] for container in stack["containers"]}
-    items[:] = [item for item in items if _needs(item) <= services]
+    items[:] = [item for item in items if _needs(item) <= set(stack["services"])]
 
 
 def _needs(item: pytest.Item) -> set[str]:
-    needs = {name for mark in item.iter_markers("needs") for name in mark.args}
-    parameters = getattr(item, "callspec", None)
-    if parameters and "service" in parameters.params:
-        needs.add(parameters.params["service"])
-    return needs
+    return {name for mark in item.iter_markers("needs") for name in mark.args}
 
 
 @pytest.fixture(scope="session")
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     stack = json.loads(request.config.getoption("--stack").read_text(encoding="utf-8"))
-    return Cloud(tuple(stack["containers"]), stack["versions"])
+    return Cloud(tuple(stack["containers"]), stack["services"], stack["versions"])
 
 
 @pytest.fixture(scope="session")

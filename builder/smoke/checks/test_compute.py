@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from openstack.connection import Connection
     from openstack.network.v2.network import Network
 
-    from builder.smoke.cloud import Cloud
-
 
 pytestmark = pytest.mark.needs("nova-compute")
 
@@ -37,10 +35,10 @@ def host_of(admin: Connection, server: Server) -> str:
     return str(admin.compute.get_server(server.id).compute_host)
 
 
-def test_every_compute_is_up(admin: Connection, cloud: Cloud) -> None:
+def test_every_compute_is_up(admin: Connection) -> None:
     services = list(admin.compute.services(binary="nova-compute"))
-    assert [service.state for service in services] == ["up"] * len(cloud.names("nova-compute"))
-    assert len({service.host for service in services}) == len(services) == 2
+    assert [service.state for service in services] == ["up", "up"]
+    assert len({service.host for service in services}) == 2
 
 
 def test_a_server_becomes_active(server: Server) -> None:

@@ -35,7 +35,7 @@ def test_a_token_is_issued_without_a_domain(cloud: Cloud, user: str, password: s
     token = cloud.execute(
         cloud.names("keystone")[0],
         *("openstack", "token", "issue", "-f", "value", "-c", "id"),
-        OS_AUTH_URL="http://keystone:5000/v3",
+        OS_AUTH_URL="http://127.0.0.1:5000/v3",
         OS_USERNAME=user,
         OS_PASSWORD=password,
         OS_PROJECT_NAME=user,

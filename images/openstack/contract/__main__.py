@@ -16,7 +16,7 @@ from contract.programs import path_with_venv
 from contract.services import ROLES, SERVICES
 from contract.settings import Settings, resolve
 
-USAGE = "contract ROLE | prepare ROLE | launch PROGRAM | migrate SERVICE [DUMPS] | COMMAND …"
+USAGE = "contract ROLE | prepare ROLE | launch PROGRAM… | migrate SERVICE [DUMPS] | COMMAND …"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +41,7 @@ def dispatch(arguments: list[str]) -> int:
     if first == "launch" and rest:
         from contract.launch import launch
 
-        return launch(rest[0], rest[1:])
+        return launch(rest)
     if first == "migrate" and rest:
         return migrate(*rest[:2])
     return run_command(arguments)
@@ -51,7 +51,7 @@ def serve(role: str) -> int:
     os.dup2(1, 2)  # a service's log is one stream, on stdout
     settings = settings_of(role, quiet=False)
     config.write_all(settings)
-    gate.close(config.RUN / settings.main.name)
+    gate.close(config.RUN / settings.role.run)
     from contract.programs import programs
     from contract.supervisor import Supervisor
 
@@ -86,7 +86,7 @@ def migrate(name: str, directory: str = "") -> int:
 
 def run_command(arguments: list[str]) -> int:
     role = os.environ.get("CONTRACT_ROLE")
-    if role and os.access(config.RUN / ROLES[role].main.name, os.W_OK):
+    if role and os.access(config.RUN / ROLES[role].run, os.W_OK):
         try:
             config.write_all(settings_of(role, quiet=False))
         except ContractError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contract.catalog import INTERFACES
 from contract.services import KEYSTONE, Service
-from contract.settings import Settings
+from contract.settings import LOOPBACK, Settings
 
 DOCKER_DNS = "127.0.0.11"
 
@@ -30,6 +30,8 @@ def _given(settings: Settings, service: Service, interface: str) -> str | None:
 def host(settings: Settings, service: Service) -> str:
     if given := settings.env.given("PUBLIC_HOST"):
         return given
+    if settings.role.backing:
+        return LOOPBACK  # where everything is, and where its ports are published
     name = settings.main.endpoint.host if service is not settings.main else service.endpoint.host
     # Everyone links to keystone, and keeps its address for as long as a token is valid.
     by_name = service is KEYSTONE or has_network_dns(Path("/etc/resolv.conf"))

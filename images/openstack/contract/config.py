@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from contract.errors import ContractError
-from contract.services import Service
+from contract.services import GLANCE, Service
 from contract.settings import Login, Settings
 
 Sections = dict[str, dict[str, str]]
@@ -59,7 +59,9 @@ def endpoint_overrides(settings: Settings) -> dict[str, str]:
     """
     env = settings.env
     urls: dict[str, str] = {}
-    if env.given("GLANCE_NAME"):
+    if GLANCE in settings.services:
+        urls["glance"] = f"http://127.0.0.1:{GLANCE.endpoint.port}"
+    elif env.given("GLANCE_NAME"):
         urls["glance"] = "http://glance:9292"
     for name, port in (("placement", 8778), ("neutron", 9696)):
         if given := env.given(f"{name.upper()}_URL"):
@@ -150,8 +152,8 @@ def write_all(settings: Settings, run: Path = RUN) -> None:
     for service in sorted(services, key=lambda s: s.name):
         path = run / service.name / f"{service.name}.conf"
         write(path, render(sections(settings, service)))
-    write(run / settings.main.name / "clouds.yaml", clouds(settings))
-    if not settings.role.serves_api:
+    write(run / settings.role.run / "clouds.yaml", clouds(settings))
+    if "nova-compute" in settings.role.programs:
         write(run / settings.main.name / "health-login.json", health_login(settings))
 
 

@@ -34,6 +34,7 @@ RENAMED = {
 URL_NAMES = ("PUBLIC_URL", "INTERNAL_URL", "ADMIN_URL", "PLACEMENT_URL", "NEUTRON_URL")
 # Names that no service understands any more; the value would mislead whoever set it.
 GONE = ("OS_SERVICE_TOKEN", "OS_SERVICE_ENDPOINT", "SERVICE_TOKEN", "SERVICE_ENDPOINT")
+MOST_COMPUTES = 200
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,12 @@ def _check(values: Mapping[str, str]) -> None:
     if timeout and not timeout.isdecimal():
         raise ContractError(
             f"WAIT_TIMEOUT={timeout}: expected a number of seconds", "the default is 300"
+        )
+    computes = values.get("COMPUTES")
+    if computes and not (computes.isdecimal() and 1 <= int(computes) <= MOST_COMPUTES):
+        raise ContractError(
+            f"COMPUTES={computes}: expected a number from 1 to {MOST_COMPUTES}",
+            "it is how many nova-compute run in this container",
         )
     for name, value in values.items():
         if OSLO.match(name) and "\n" in value:

@@ -1,44 +1,46 @@
-"""Marks in the run directory: services may start (gate), all is prepared (ready), and since then
-the container was healthy once (healthy).
+"""Marks in the run directory: a program may start (its gate), all is prepared (ready), and since
+then the container was healthy once (healthy).
 
-Services import their code (seconds of work) while their needs are still waited for, and
-stop at the gate before they touch anything.
+Programs import their code (seconds of work) while their needs are still waited for, and
+stop at their gate before they touch anything.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-GATE = "gate"
+GATE = "{}.gate"
 READY = "ready"
 HEALTHY = "healthy"
 VARIABLE = "CONTRACT_RUN"
 
 
-def directory() -> Path:
-    return Path(os.environ[VARIABLE])
-
-
 def close(run: Path) -> None:
-    for mark in (GATE, READY, HEALTHY):
-        (run / mark).unlink(missing_ok=True)
+    for mark in (*run.glob(GATE.format("*")), run / READY, run / HEALTHY):
+        mark.unlink(missing_ok=True)
 
 
-def mark(run: Path, name: str) -> None:
-    (run / name).touch()
+def open_for(run: Path, programs: Iterable[str]) -> None:
+    for program in programs:
+        (run / GATE.format(program)).touch()
+
+
+def mark_ready(run: Path) -> None:
+    (run / READY).touch()
 
 
 def is_open(environ: Mapping[str, str]) -> bool:
-    return VARIABLE in environ and (Path(environ[VARIABLE]) / GATE).exists()
+    """Whether any program has passed."""
+    return VARIABLE in environ and any(Path(environ[VARIABLE]).glob(GATE.format("*")))
 
 
-def pass_through() -> None:
+def pass_through(program: str) -> None:
     """Wait at the gate. No limit here: the supervisor ends everything when preparing fails."""
     if VARIABLE not in os.environ:
         return
-    gate = directory() / GATE
+    gate = Path(os.environ[VARIABLE]) / GATE.format(program)
     while not gate.exists():
         time.sleep(0.05)

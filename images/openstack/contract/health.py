@@ -17,6 +17,9 @@ TIMEOUT = 8
 PATIENCE = 4.0
 PORTS = {"keystone": 5000, "glance": 9292, "placement": 8778, "neutron": 9696}
 STATE = "/run/nova/health.json"
+COMPUTE_ROLES = ("nova-compute", "aio")
+# What answers beside nova's API, unless the environment names another one.
+APIS = {"nova-controller": ("placement", "neutron"), "aio": tuple(PORTS)}
 
 
 class SickError(Exception):
@@ -43,8 +46,8 @@ def sickness(role: str, fresh: bool) -> str:
     """What is wrong; empty when nothing is."""
     try:
         check(role)
-        if fresh and role == "nova-compute":
-            schedulable()
+        if fresh and role in COMPUTE_ROLES:
+            schedulable(role)
     except SickError as error:
         return str(error)
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
@@ -53,15 +56,15 @@ def sickness(role: str, fresh: bool) -> str:
 
 
 def check(role: str) -> None:
-    if role == "nova-compute":
-        compute()
-    elif role == "nova-controller":
-        api(8774)
-        for name in ("placement", "neutron"):
-            if not os.environ.get(f"{name.upper()}_URL"):
-                api(PORTS[name])
-    else:
+    if role in PORTS:
         api(PORTS[role])
+    for name in APIS.get(role, ()):
+        if not os.environ.get(f"{name.upper()}_URL"):
+            api(PORTS[name])
+    if role in APIS:
+        api(8774)
+    if role in COMPUTE_ROLES:
+        computes(role)
 
 
 def api(port: int) -> None:
@@ -70,48 +73,58 @@ def api(port: int) -> None:
         raise SickError(f"port {port}: {body.decode('utf-8', 'replace').strip()}")
 
 
-def compute() -> None:
-    """nova's own word on this compute."""
-    host = os.environ.get("OS_DEFAULT__HOST") or socket.gethostname()
-    status, body = ask_nova(host)
+def hosts(role: str) -> list[str]:
+    """What the computes of this container are called."""
+    if role == "aio":
+        return [f"node{number}" for number in range(1, 1 + int(os.environ.get("COMPUTES") or 2))]
+    name = os.environ.get("OS_DEFAULT__HOST") or socket.gethostname()
+    count = int(os.environ.get("COMPUTES") or 1)
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, 1 + count)]
+
+
+def computes(role: str) -> None:
+    """nova's own word on the computes."""
+    wanted = hosts(role)
+    status, body = ask_nova(os.path.commonprefix(wanted))
     if status not in (200, 404):
         raise SickError(f"nova answers with status {status}")
     found = json.loads(body).get("hypervisors", [])
-    states = [entry["state"] for entry in found if entry["hypervisor_hostname"] == host]
-    if not states:
-        raise SickError("nova does not know this compute")
-    if states[0] != "up":
-        raise SickError(f"nova says that this compute is {states[0]}")
+    states = {entry["hypervisor_hostname"]: entry["state"] for entry in found}
+    for host in wanted:
+        if host not in states:
+            raise SickError(f"nova does not know the compute {host}")
+        if states[host] != "up":
+            raise SickError(f"nova says that the compute {host} is {states[host]}")
 
 
-def schedulable() -> None:
-    """Placement has what this compute offers, without which no server comes here."""
-    host = os.environ.get("OS_DEFAULT__HOST") or socket.gethostname()
+def schedulable(role: str) -> None:
+    """Placement has what a compute offers, without which no server comes there."""
     state = read_state() or log_in()
-    url = f"{state['placement']}/resource_providers?name={host}"
-    status, body, _ = request("GET", url, headers={"X-Auth-Token": state["token"]})
-    found = json.loads(body).get("resource_providers", []) if status == 200 else []
-    # Each change of its inventory raises the generation.
-    if not any(provider["generation"] for provider in found):
-        raise SickError("placement does not know this compute")
+    for host in hosts(role):
+        url = f"{state['placement']}/resource_providers?name={host}"
+        status, body, _ = request("GET", url, headers={"X-Auth-Token": state["token"]})
+        found = json.loads(body).get("resource_providers", []) if status == 200 else []
+        # Each change of its inventory raises the generation.
+        if not any(provider["generation"] for provider in found):
+            raise SickError(f"placement does not know the compute {host}")
 
 
-def ask_nova(host: str) -> tuple[int, bytes]:
+def ask_nova(pattern: str) -> tuple[int, bytes]:
     """A token and nova's address are kept until nova no longer takes the one or left the other."""
     if state := read_state():
         try:
-            status, body, _ = hypervisors(state, host)
+            status, body, _ = hypervisors(state, pattern)
         except (OSError, http.client.HTTPException):
             status = 0
         if status in (200, 404):
             return status, body
-    status, body, _ = hypervisors(log_in(), host)
+    status, body, _ = hypervisors(log_in(), pattern)
     return status, body
 
 
-def hypervisors(state: dict[str, str], host: str) -> tuple[int, bytes, dict[str, str]]:
-    """The state of the compute's service; one that is not yet mapped to a cell is not listed."""
-    url = f"{state['url']}/os-hypervisors?hypervisor_hostname_pattern={host}"
+def hypervisors(state: dict[str, str], pattern: str) -> tuple[int, bytes, dict[str, str]]:
+    """The states of the computes' services; one that is not yet mapped to a cell is not listed."""
+    url = f"{state['url']}/os-hypervisors?hypervisor_hostname_pattern={pattern}"
     headers = {"X-Auth-Token": state["token"], "OpenStack-API-Version": "compute 2.53"}
     return request("GET", url, headers=headers)
 

@@ -1,11 +1,22 @@
-"""Starts a program of nova: imports it at once, runs it when the gate opens."""
+"""Starts programs of nova: imports all of them at once, runs each when its gate opens.
+
+Several are children of one process: what was imported is in memory once, and was imported once.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
+import random
+import signal
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, ModuleType
 
-from contract import gate, messaging
+from contract import gate, health, messaging
 from contract.imports import without_collecting
 
 MODULES = {
@@ -13,12 +24,96 @@ MODULES = {
     "nova-conductor": "nova.cmd.conductor",
     "nova-compute": "nova.cmd.compute",
 }
+COMPUTE = "nova-compute"
+STATE = Path("/var/lib/nova")
 
 
-def launch(program: str, arguments: list[str]) -> int:
-    sys.argv = [program, *arguments]
+@dataclass(frozen=True)
+class Process:
+    """A program to run, and what its environment has of its own."""
+
+    program: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def launch(programs: Sequence[str]) -> int:
+    _choose_backend()
     with without_collecting():
-        module = importlib.import_module(MODULES[program])
+        modules = {name: importlib.import_module(MODULES[name]) for name in programs}
         messaging.shorten_waits()
-    gate.pass_through()
+    found = [each for name in programs for each in _processes(name)]
+    if len(found) == 1:
+        return _run(modules[found[0].program], found[0])
+    return _Family([_fork(modules[each.program], each) for each in found]).wait()
+
+
+def _choose_backend() -> None:
+    """The releases that move from eventlet to threads do so program by program; a family agrees."""
+    source = importlib.util.find_spec("nova")
+    assert source and source.origin
+    compute = Path(source.origin).parent / "cmd" / "compute.py"
+    if "patch(backend='threading')" not in compute.read_text(encoding="utf-8"):
+        os.environ.setdefault("OS_NOVA_DISABLE_EVENTLET_PATCHING", "no")
+
+
+def _processes(program: str) -> Iterator[Process]:
+    hosts = health.hosts(os.environ.get("CONTRACT_ROLE", "")) if program == COMPUTE else []
+    if len(hosts) < 2:
+        yield Process(program)
+        return
+    for host in hosts:
+        # A compute keeps in its state who it is.
+        state = STATE / host
+        state.mkdir(parents=True, exist_ok=True)
+        own = {"OS_DEFAULT__HOST": host, "OS_DEFAULT__STATE_PATH": str(state)}
+        yield Process(program, own)
+
+
+def _run(module: ModuleType, process: Process) -> int:
+    sys.argv = [process.program]
+    gate.pass_through(process.program)
     return int(module.main() or 0)
+
+
+def _fork(module: ModuleType, process: Process) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    os.environ.update(process.environment)
+    random.seed()
+    if hubs := sys.modules.get("eventlet.hubs"):
+        hubs.use_hub()  # its own, not the parent's descriptors
+    sys.exit(_run(module, process))
+
+
+class _Family:
+    """Children that live and end together: the first to end is the code of all."""
+
+    def __init__(self, pids: list[int]) -> None:
+        self.pids = set(pids)
+        signal.signal(signal.SIGTERM, self._pass_on)
+        signal.signal(signal.SIGINT, self._pass_on)
+
+    def wait(self) -> int:
+        code = self._next()
+        self._signal(signal.SIGTERM)
+        while self.pids:
+            self._next()
+        return code
+
+    def _next(self) -> int:
+        # Not os.wait, which eventlet replaces by one that asks again and again.
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED)
+        assert ended
+        self.pids.discard(ended.si_pid)
+        return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        for pid in self.pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from contract import gate
+from contract.config import RUN
 from contract.console import say, warn
 from contract.errors import TRY_AGAIN
 from contract.services import GLANCE, KEYSTONE, NOVA, Service
@@ -41,30 +43,43 @@ def lost(error: Exception) -> bool:
 
 def _run(settings: Settings) -> None:
     deadline = Deadline(settings.wait_timeout)
-    if settings.role.name == "nova-compute":
+    if settings.role.backing:
+        from contract import whole
+
+        whole.prepare_all(settings, deadline)
+    elif settings.role.name == "nova-compute":
         _compute(settings, deadline)
     elif settings.main is KEYSTONE:
         _keystone(settings, deadline)
     else:
         _service(settings, deadline)
-    gate.mark(gate.directory(), gate.READY)
+    gate.mark_ready(RUN / settings.role.run)
     say(f"{settings.role.name} is prepared ({deadline.elapsed:.1f} s)")
 
 
-def _open_gate() -> None:
-    gate.mark(gate.directory(), gate.GATE)
+def open_gates(settings: Settings, *programs: str) -> None:
+    """For these programs of the container, by default for all."""
+    apis = [f"{service.name}-api" for service in settings.services]
+    gate.open_for(RUN / settings.role.run, programs or (*apis, *settings.role.programs))
 
 
 def _keystone(settings: Settings, deadline: Deadline) -> None:
-    from contract import address, database, identity
+    from contract import identity
 
     importlib.import_module(identity.KEYSTONE)
     schemas(settings, deadline)
+    bootstrap(settings)
+    # Only now: whoever gets an answer from keystone may trust a 401.
+    open_gates(settings)
+
+
+def bootstrap(settings: Settings) -> None:
+    """What keystone itself begins with."""
+    from contract import address, database, identity
+
     db = settings.databases(KEYSTONE)["keystone"]
     with database.locked(db, "bootstrap", settings.wait_timeout):
         identity.bootstrap(settings, address.urls(settings, KEYSTONE)["public"])
-    # Only now: whoever gets an answer from keystone may trust a 401.
-    _open_gate()
 
 
 def _service(settings: Settings, deadline: Deadline) -> None:
@@ -72,19 +87,24 @@ def _service(settings: Settings, deadline: Deadline) -> None:
 
     schemas(settings, deadline)
     if settings.main is not NOVA:
-        _open_gate()
+        open_gates(settings)
     login = catalog.wait(settings, settings.admin, deadline)
-    with ThreadPoolExecutor() as pool:
-        for job in [pool.submit(_register, settings, s, login) for s in settings.services]:
-            job.result()
+    register(settings, settings.services, login)
     if settings.main is GLANCE:
         samples.image(settings, login, deadline)
     if settings.main is NOVA:
         # conductor and scheduler end when keystone or placement refuse them.
-        _message_queue(settings, deadline)
+        message_queue(settings, deadline)
         if url := settings.env.given("PLACEMENT_URL"):
             deadline.wait("placement", lambda: answers(url))
-        _open_gate()
+        open_gates(settings)
+
+
+def register(settings: Settings, services: Iterable[Service], login: Any) -> None:
+    """These services in keystone's catalog, each with its user."""
+    with ThreadPoolExecutor() as pool:
+        for job in [pool.submit(_register, settings, s, login) for s in services]:
+            job.result()
 
 
 def _register(settings: Settings, service: Service, login: Any) -> None:
@@ -116,7 +136,7 @@ def schema_of(settings: Settings, service: Service, deadline: Deadline) -> None:
     schema.ensure(settings, service)
 
 
-def _message_queue(settings: Settings, deadline: Deadline) -> None:
+def message_queue(settings: Settings, deadline: Deadline) -> None:
     if target := parse_transport(settings.transport_url):
         host, port = target
         deadline.wait(f"the message queue at {host}:{port}", lambda: reachable(host, port))
@@ -125,12 +145,12 @@ def _message_queue(settings: Settings, deadline: Deadline) -> None:
 def _compute(settings: Settings, deadline: Deadline) -> None:
     from contract import catalog
 
-    _message_queue(settings, deadline)
+    message_queue(settings, deadline)
     login = catalog.wait(settings, settings.service_login(NOVA), deadline)
     deadline.wait("placement", lambda: _placement(settings, login), poll=0.5)
     # A compute that calls before there is a conductor loses ten seconds on its first call.
     deadline.wait("nova-conductor", lambda: _conductor(login), poll=1.0)
-    _open_gate()
+    open_gates(settings)
 
 
 def _placement(settings: Settings, login: Any) -> None:

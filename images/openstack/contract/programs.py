@@ -6,10 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from contract.config import RUN
 from contract.gate import VARIABLE
-from contract.services import PLACEMENT, Service
+from contract.services import KEYSTONE, PLACEMENT, Service
 from contract.settings import Settings
 
 VENV = "/opt/openstack"
@@ -28,21 +29,41 @@ class Program:
 
 
 def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
-    run = f"/run/{settings.main.name}"
-    base = {**environ, VARIABLE: run}
+    base = {**environ, VARIABLE: str(RUN / settings.role.run)}
     contract = (sys.executable, "-m", "contract")
-    found = [
-        Program("prepare", (*contract, "prepare", settings.role.name), base, once=True),
-    ]
+    found = [backing(name, settings, base) for name in settings.backing]
+    found.append(Program("prepare", (*contract, "prepare", settings.role.name), base, once=True))
     for service in settings.services:
         env = base if service is settings.main else own_environment(service, base)
         found.append(api(service, env, int(environ.get("API_THREADS") or "4")))
-    # Name resolution by the C library, as nova itself always had it.
-    launching = {**base, "EVENTLET_NO_GREENDNS": "yes"}
-    launched = [
-        Program(name, (*contract, "launch", name), launching) for name in settings.role.programs
-    ]
-    return found + launched
+    if settings.role.programs:
+        # Name resolution by the C library, as nova itself always had it.
+        launching = {**base, "EVENTLET_NO_GREENDNS": "yes"}
+        command = (*contract, "launch", *settings.role.programs)
+        found.append(Program(" ".join(settings.role.programs), command, launching))
+    return [patient(program) for program in found] if settings.role.backing else found
+
+
+def patient(program: Program) -> Program:
+    """Behind what all others wait for, while everything starts at once."""
+    if program.name in ("mariadb", "prepare", f"{KEYSTONE.name}-api"):
+        return program
+    return replace(program, command=("nice", "-n", "10", *program.command))
+
+
+def backing(name: str, settings: Settings, environ: Mapping[str, str]) -> Program:
+    """The database or the message queue, for this container only."""
+    if name == "mariadb":
+        command = ("mariadb-entrypoint", "mariadbd", "--bind-address=127.0.0.1")
+        own = {"MYSQL_ROOT_PASSWORD": settings.root_password()}
+    else:
+        command = ("rabbitmq-entrypoint", "rabbitmq-server")
+        own = {
+            "RABBITMQ_DEFAULT_USER": settings.env.get("RABBIT_USER", "guest"),
+            "RABBITMQ_DEFAULT_PASS": settings.env.get("RABBIT_PASS", "guest"),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        }
+    return Program(name, command, {**environ, **own})
 
 
 def own_environment(service: Service, environ: Mapping[str, str]) -> dict[str, str]:

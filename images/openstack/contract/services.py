@@ -84,6 +84,17 @@ class Role:
     serves_api: bool = True
     # Services that run here too unless the environment names another one.
     embedded: tuple[Service, ...] = ()
+    # The database and the message queue, where they run here too.
+    backing: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> str:
+        """Its directory below /run."""
+        return self.name.partition("-")[0]
+
+    @property
+    def has_keystone(self) -> bool:
+        return KEYSTONE in (self.main, *self.embedded)
 
 
 ROLES = {
@@ -100,5 +111,12 @@ ROLES = {
             embedded=(PLACEMENT, NEUTRON),
         ),
         Role("nova-compute", NOVA, programs=("nova-compute",), serves_api=False),
+        Role(
+            "aio",
+            NOVA,
+            programs=("nova-scheduler", "nova-conductor", "nova-compute"),
+            embedded=(KEYSTONE, GLANCE, PLACEMENT, NEUTRON),
+            backing=("mariadb", "rabbitmq"),
+        ),
     )
 }

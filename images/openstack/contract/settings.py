@@ -10,6 +10,7 @@ from contract.services import ROLES, Role, Schema, Service
 from contract.urls import MYSQL_PORT, Database, parse_database, transport_url
 
 REGION = "RegionOne"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class Settings:
         )
 
     @property
+    def backing(self) -> tuple[str, ...]:
+        """The database and the message queue, unless the environment names another one."""
+        elsewhere = {
+            "mariadb": self.env.given("DB_HOST"),
+            "rabbitmq": self.env.given("RABBIT_HOST") or self.env.option("default", "transport_url"),
+        }
+        return tuple(name for name in self.role.backing if not elsewhere[name])
+
+    @property
     def services(self) -> tuple[Service, ...]:
         """The services whose API and schema this container looks after."""
         return (*self.embedded, self.main) if self.role.serves_api else ()
@@ -76,7 +86,7 @@ class Settings:
             return parse_database(name, given)
         return Database(
             name=schema.database,
-            host=self.env.get("DB_HOST", "mysql"),
+            host=self.env.get("DB_HOST", LOOPBACK if self.role.backing else "mysql"),
             port=self._database_port(),
             user=service.name,
             password=self.password(service.database_password),
@@ -111,7 +121,7 @@ def resolve(role_name: str, env: Environment) -> Settings:
         admin=_admin(env),
         demo=Login("demo", env.get("DEMO_PASS", "DEMO_PASS"), "demo"),
         auth_url=_auth_url(role, env),
-        transport_url=env.option("default", "transport_url") or _transport(env),
+        transport_url=env.option("default", "transport_url") or _transport(role, env),
         region=env.get("OS_REGION_NAME", REGION),
         wait_timeout=int(env.get("WAIT_TIMEOUT", "300")),
         json_logs=env.get("LOG_FORMAT", "text") == "json",
@@ -130,13 +140,13 @@ def _admin(env: Environment) -> Login:
 
 def _auth_url(role: Role, env: Environment) -> str:
     # keystone talks to itself whatever name others know it by.
-    default = "127.0.0.1" if role.name == "keystone" else "keystone"
+    default = LOOPBACK if role.has_keystone else "keystone"
     return env.get("OS_AUTH_URL", f"http://{default}:5000/v3")
 
 
-def _transport(env: Environment) -> str:
+def _transport(role: Role, env: Environment) -> str:
     return transport_url(
-        host=env.get("RABBIT_HOST", "rabbitmq"),
+        host=env.get("RABBIT_HOST", LOOPBACK if role.backing else "rabbitmq"),
         user=env.get("RABBIT_USER", "guest"),
         password=env.get("RABBIT_PASS", "guest"),
     )
