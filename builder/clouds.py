@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from builder import record
-from builder.compose import compose_file, together
+from builder.compose import compose_file, parts
 from builder.engine import Engine, EngineError, Project
 from builder.errors import PublishError, UsageError, suggestion
 from builder.prepare import prepare
@@ -98,12 +98,12 @@ def up(
     engine = Engine()
     engine.check(disk=0)
     _check_name(engine, name)
-    images = together(prepared.catalogue, plan)
-    if options.images and len(images) < len(plan.images):
-        (alone,) = {image.target for image in plan.images if image not in images}
+    part, *others = parts(prepared.catalogue, plan)
+    if options.images and others:
+        alone = others[0].images[0].target
         raise UsageError(f"{alone} is a cloud of its own", hint=f"builder up {alone}")
     targets = prepared.catalogue.targets
-    ports = [port for image in images for port in targets[image.target].ports]
+    ports = [port for image in part.images for port in targets[image.target].ports]
     base = _port_base(ports, port_base)
     document = compose_file(
         prepared.catalogue, plan,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.model import Catalogue, Target
-    from builder.plan import Image, Plan
+    from builder.plan import Plan
 
 
 COMPUTE = "nova-compute"
@@ -31,7 +31,7 @@ def compose_file(
     references: Mapping[str, str] | None = None,
     platform: str | None = None,
 ) -> dict[str, Any]:
-    """The compose specification of the images of ``plan`` that start together.
+    """The compose specification of the images of ``plan`` that are one cloud.
 
     Ports are published on 127.0.0.1 only, under their own numbers plus ``port_base``; under free
     ones without it, so that several sets can run side by side. ``computes`` is the number of
@@ -47,7 +47,7 @@ def compose_file(
             (references or {}).get(image.target, image.reference),
             port_base,
         )
-        for image in together(catalogue, plan)
+        for image in parts(catalogue, plan)[0].images
     }
     if platform:
         services = {name: {**each, "platform": platform} for name, each in services.items()}
@@ -63,10 +63,12 @@ def compose_file(
     return {"services": services}
 
 
-def together(catalogue: Catalogue, plan: Plan) -> tuple[Image, ...]:
-    """The images of ``plan`` without those that are clouds of their own, unless it has no other."""
+def parts(catalogue: Catalogue, plan: Plan) -> tuple[Plan, ...]:
+    """The clouds that the images of ``plan`` make: the set, then each that is one by itself."""
     targets = catalogue.targets
-    return tuple(each for each in plan.images if not targets[each.target].alone) or plan.images
+    alone = [image.target for image in plan.images if targets[image.target].alone]
+    together = [image.target for image in plan.images if image.target not in alone]
+    return tuple(plan.part(names) for names in (together, *([name] for name in alone)) if names)
 
 
 def to_yaml(release: str, document: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from builder import evidence, lock, registry, scan, tested
+from builder import compose, evidence, lock, registry, scan, tested
 from builder.build import Caches
 from builder.build import build as build_set
 from builder.config import select_targets
@@ -199,13 +199,22 @@ def _smoke(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> _Smoked:
     passed: int | None = None
     if plan.build_platform in plan.platforms:
         with clock.step("smoke"):
-            passed = smoke(
-                run.engine, run.prepared.catalogue, plan, versions, directory / "smoke"
-            ).passed
+            passed = sum(
+                smoke(
+                    run.engine, run.prepared.catalogue, part, versions,
+                    directory / _smoke_directory(run, part),
+                ).passed
+                for part in compose.parts(run.prepared.catalogue, plan)
+            )  # fmt: skip
     if not plan.foreign:
         return _Smoked(passed)
     with clock.step("smoke emulated"):
         return _Smoked(passed, _smoke_emulated(run, plan, versions, directory))
+
+
+def _smoke_directory(run: _Run, part: Plan) -> str:
+    first = part.images[0].target
+    return f"smoke-{first}" if run.prepared.catalogue.targets[first].alone else "smoke"
 
 
 def _smoke_emulated(

@@ -253,8 +253,12 @@ def _targets(stack: Stack, catalogue: Catalogue) -> tuple[str, ...]:
             select_targets(catalogue, [service])
         except UsageError as error:
             raise _MistakeError(("services", index), error.message, error.hint) from error
+        if service in catalogue.targets and catalogue.targets[service].alone:
+            message = f"{service} is a cloud of its own, whose services cannot be told apart"
+            raise _MistakeError(("services", index), message, "name the services themselves")
     makers = [MAKERS[kind] for kind in KINDS if getattr(stack.fixtures, kind)]
-    return select_targets(catalogue, (*stack.services, *makers) or ("*",))
+    found = select_targets(catalogue, (*stack.services, *makers) or ("*",))
+    return tuple(name for name in found if not catalogue.targets[name].alone)
 
 
 def _nodes(stack: Stack, catalogue: Catalogue, targets: tuple[str, ...]) -> dict[str, str | None]:

@@ -78,9 +78,7 @@ def smoke(
         return _check(stack, directory)
 
 
-def _services(
-    catalogue: Catalogue, containers: Sequence[ContainerState]
-) -> dict[str, list[str]]:
+def _services(catalogue: Catalogue, containers: Sequence[ContainerState]) -> dict[str, list[str]]:
     """The containers that serve as each target; one that is a cloud of its own serves as all."""
     targets = catalogue.targets
     found: dict[str, list[str]] = {}

@@ -65,7 +65,8 @@ class Set:
             for name, service in self.document["services"].items()
             if "ports" in service
         )
-        return Connections(found, {}).connect(user, password, user)
+        services = {each["service"]: [each["name"]] for each in found}
+        return Connections(found, services, {}).connect(user, password, user)
 
     def start_compute(self, name: str, *options: str) -> str:
         """One more compute beside those of the file, started by hand."""

@@ -27,6 +27,6 @@ def test_nothing_runs_as_root(cloud: Cloud) -> None:
 
 def test_the_client_of_each_image_is_the_locks_version(cloud: Cloud) -> None:
     containers = {cloud.names(service)[0] for service in OPENSTACK if cloud.names(service)}
-    found = {name: cloud.execute(name, "openstack", "--version").split() for name in containers}
+    found = {name: cloud.execute(name, "openstack", "--version").strip() for name in containers}
     version = cloud.versions["python-openstackclient"]
-    assert found == dict.fromkeys(containers, ["openstack", version])
+    assert found == dict.fromkeys(containers, f"openstack {version}")

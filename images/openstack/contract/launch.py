@@ -6,11 +6,11 @@ Several are children of one process: what was imported is in memory once, and wa
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import random
 import signal
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,9 +49,7 @@ def launch(programs: Sequence[str]) -> int:
 
 def _choose_backend() -> None:
     """The releases that move from eventlet to threads do so program by program; a family agrees."""
-    source = importlib.util.find_spec("nova")
-    assert source and source.origin
-    compute = Path(source.origin).parent / "cmd" / "compute.py"
+    compute = Path(sysconfig.get_path("purelib"), "nova", "cmd", "compute.py")
     if "patch(backend='threading')" not in compute.read_text(encoding="utf-8"):
         os.environ.setdefault("OS_NOVA_DISABLE_EVENTLET_PATCHING", "no")
 
@@ -103,8 +101,8 @@ class _Family:
 
     def _next(self) -> int:
         # Not os.wait, which eventlet replaces by one that asks again and again.
-        ended = os.waitid(os.P_ALL, 0, os.WEXITED)
-        assert ended
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED)) is None:
+            continue
         self.pids.discard(ended.si_pid)
         return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
 

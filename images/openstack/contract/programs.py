@@ -53,6 +53,7 @@ def patient(program: Program) -> Program:
 
 def backing(name: str, settings: Settings, environ: Mapping[str, str]) -> Program:
     """The database or the message queue, for this container only."""
+    command: tuple[str, ...]
     if name == "mariadb":
         command = ("mariadb-entrypoint", "mariadbd", "--bind-address=127.0.0.1")
         own = {"MYSQL_ROOT_PASSWORD": settings.root_password()}

@@ -53,7 +53,8 @@ class Settings:
         """The database and the message queue, unless the environment names another one."""
         elsewhere = {
             "mariadb": self.env.given("DB_HOST"),
-            "rabbitmq": self.env.given("RABBIT_HOST") or self.env.option("default", "transport_url"),
+            "rabbitmq": self.env.given("RABBIT_HOST")
+            or self.env.option("default", "transport_url"),
         }
         return tuple(name for name in self.role.backing if not elsewhere[name])
 

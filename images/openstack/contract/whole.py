@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import json
 import os
-import time
+from functools import partial
 from pathlib import Path
 
 from contract import address, cells, database, identity, prepare
@@ -41,7 +41,7 @@ def prepare_all(settings: Settings, deadline: Deadline) -> None:
     for service in (KEYSTONE, PLACEMENT):
         url = f"http://{LOOPBACK}:{service.endpoint.port}/"
         if service in settings.services:
-            deadline.wait(f"{service.name}'s own API", lambda url=url: answers(url))
+            deadline.wait(f"{service.name}'s own API", partial(answers, url))
     prepare.open_gates(settings, "nova-scheduler", "nova-conductor")
     # A compute that calls before there is a conductor loses ten seconds on its first call.
     deadline.wait("nova-conductor", lambda: _conductor(settings, deadline))
