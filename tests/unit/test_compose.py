@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from builder.compose import compose_file
+from builder.compose import compose_file, parts
 from builder.config import load_catalogue
 from builder.model import Catalogue
 from builder.plan import make_plan
@@ -22,7 +22,7 @@ def test_every_target_is_a_service_that_is_locked_down(
     catalogue: Catalogue, port_base: int | None
 ) -> None:
     found = services(catalogue, port_base=port_base)
-    assert found.keys() == catalogue.targets.keys()
+    assert found.keys() == catalogue.targets.keys() - {"aio"}
     for name, service in found.items():
         assert service["image"] == f"127.0.0.1:5001/openstack/openstack-{name}:zed"
         assert service["read_only"] is True
@@ -37,7 +37,7 @@ def test_ports_are_published_on_the_loopback_only(
 ) -> None:
     found = services(catalogue, port_base=port_base)
     ports = [port for service in found.values() for port in service.get("ports", ())]
-    assert len(ports) == sum(len(target.ports) for target in catalogue.targets.values())
+    assert len(ports) == sum(len(catalogue.targets[name].ports) for name in found)
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
@@ -79,3 +79,33 @@ def test_named_nodes_have_their_own_drivers(catalogue: Catalogue) -> None:
     assert "COMPUTE_DRIVER" not in found["node2"]["environment"]
     assert "scale" not in found["node1"]
     assert found["node1"]["image"] == plan.image("nova-compute").reference
+
+
+def test_a_cloud_in_one_container_is_apart_from_the_set(catalogue: Catalogue) -> None:
+    together, alone = parts(catalogue, make_plan(catalogue, "zed"))
+    assert [image.target for image in alone.images] == ["aio"]
+    assert {image.target for image in together.images} == set(catalogue.targets) - {"aio"}
+    driver = "fake.SmallFakeDriver"
+    found = compose_file(catalogue, alone, port_base=0, computes=3, driver=driver)["services"]
+    assert list(found) == ["aio"]
+    assert found["aio"]["environment"] == {"COMPUTES": "3", "COMPUTE_DRIVER": driver}
+    assert "127.0.0.1:9696:9696" in found["aio"]["ports"]
+
+
+@pytest.mark.parametrize(("number", "shares"), [(11, [11]), (30, [15, 15]), (100, [25] * 4)])
+def test_many_computes_share_containers(
+    catalogue: Catalogue, number: int, shares: list[int]
+) -> None:
+    plan = make_plan(catalogue, "zed")
+    found = compose_file(catalogue, plan, port_base=0, computes=number)["services"]
+    assert "nova-compute" not in found
+    names = [name for name in found if name.startswith("nova-compute-")]
+    assert [int(found[name]["environment"]["COMPUTES"]) for name in names] == shares
+    assert [found[name]["hostname"] for name in names] == names
+
+
+def test_few_computes_have_a_container_each(catalogue: Catalogue) -> None:
+    plan = make_plan(catalogue, "zed")
+    found = compose_file(catalogue, plan, port_base=0, computes=10)["services"]
+    assert found["nova-compute"]["scale"] == 10
+    assert "COMPUTES" not in found["nova-compute"]["environment"]

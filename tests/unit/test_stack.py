@@ -57,8 +57,14 @@ def test_the_closure_is_that_of_the_images(catalogue: Catalogue) -> None:
     keystone = make_stack({"release": "zed", "services": ["keystone"]}, catalogue)
     assert (set(keystone.targets), keystone.nodes) == ({"mariadb", "keystone"}, {})
     everything = make_stack({"release": "zed"}, catalogue)
-    assert everything.targets == tuple(catalogue.targets)
+    assert set(everything.targets) == set(catalogue.targets) - {"aio"}
     assert list(everything.nodes) == ["node1", "node2"]
+
+
+def test_a_cloud_of_its_own_has_no_services_to_name(catalogue: Catalogue) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_stack({"release": "zed", "services": ["aio"]}, catalogue)
+    assert str(caught.value).startswith("services.0: aio is a cloud of its own")
 
 
 def test_fixtures_bring_the_services_that_make_them(catalogue: Catalogue) -> None:

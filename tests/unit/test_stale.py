@@ -70,11 +70,12 @@ def touched(catalogue: Catalogue, tmp_path: Path, name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "below"),
     [
-        ("images/keystone/Dockerfile.j2", {"keystone"}),
-        ("images/keystone/etc/keystone.conf", {"keystone"}),
-        ("images/neutron/Dockerfile.j2", {"neutron", "nova-controller"}),
-        ("images/nova/Dockerfile.j2", {"nova-controller", "nova-compute"}),
-        ("images/rabbitmq/entrypoint", {"rabbitmq"}),
+        ("images/keystone/Dockerfile.j2", {"keystone", "aio"}),
+        ("images/keystone/etc/keystone.conf", {"keystone", "aio"}),
+        ("images/neutron/Dockerfile.j2", {"neutron", "nova-controller", "aio"}),
+        ("images/nova/Dockerfile.j2", {"nova-controller", "nova-compute", "aio"}),
+        ("images/rabbitmq/entrypoint", {"rabbitmq", "aio"}),
+        ("images/aio/bootstrap", {"aio"}),
         ("versions.yaml", set()),
     ],
 )
