@@ -47,14 +47,14 @@ def url(name: str, kind: str) -> str:
     return f"http://{docker('port', name, str(PORTS[kind]))}{PATHS.get(kind, '')}"
 
 
-def connect(name: str, password: str = "ADMIN_PASS", user: str = "admin") -> Connection:
+def connect(name: str, password: str = "ADMIN_PASS") -> Connection:
     overrides: dict[str, Any] = {f"{kind}_endpoint_override": url(name, kind) for kind in PORTS}
     return openstack.connection.Connection(
         auth={
             "auth_url": url(name, "identity"),
-            "username": user,
+            "username": "admin",
             "password": password,
-            "project_name": user,
+            "project_name": "admin",
             "user_domain_id": "default",
             "project_domain_id": "default",
         },
@@ -92,11 +92,9 @@ def test_the_catalog_is_that_of_published_ports(container: str) -> None:
     found = {
         entry["type"]: {endpoint["url"] for endpoint in entry["endpoints"]} for entry in catalog
     }
-    assert found == {
-        kind: {f"http://127.0.0.1:{port}{path}"}
-        for kind, port in PORTS.items()
-        for path in [{"identity": "/v3"}.get(kind, "")]
-    } | {"compute": {"http://127.0.0.1:8774"}}
+    addresses = {kind: f"http://127.0.0.1:{port}" for kind, port in PORTS.items()}
+    addresses["identity"] += "/v3"
+    assert found == {kind: {address} for kind, address in addresses.items()}
 
 
 def test_only_its_own_processes_are_listed_as_services(container: str) -> None:
