@@ -13,6 +13,10 @@ from contract.settings import Login, Settings
 
 Sections = dict[str, dict[str, str]]
 RUN = Path("/run")
+# Beside an API, computes have options of their own: one that sees its databases would use them.
+COMPUTE_CONF = RUN / "nova" / "compute.conf.d"
+OWN_CONF = Path("/etc/nova/nova.conf.d")
+CONTRACT_CONF = "00-contract.conf"
 
 
 def sections(settings: Settings, service: Service) -> Sections:
@@ -154,7 +158,19 @@ def write_all(settings: Settings, run: Path = RUN) -> None:
         write(path, render(sections(settings, service)))
     write(run / settings.role.run / "clouds.yaml", clouds(settings))
     if "nova-compute" in settings.role.programs:
+        if settings.role.serves_api:
+            write_compute_conf(settings)
         write(run / settings.main.name / "health-login.json", health_login(settings))
+
+
+def write_compute_conf(settings: Settings) -> None:
+    COMPUTE_CONF.mkdir(exist_ok=True)
+    for path in OWN_CONF.glob("*.conf"):
+        if path.name != CONTRACT_CONF:
+            write(COMPUTE_CONF / path.name, path.read_text(encoding="utf-8"))
+    conf = sections(settings, settings.main)
+    without = {group: conf[group] for group in conf if group not in ("database", "api_database")}
+    write(COMPUTE_CONF / CONTRACT_CONF, render(without))
 
 
 def write(path: Path, text: str) -> None:

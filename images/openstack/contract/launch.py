@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from contract import gate, health, messaging
+from contract.config import COMPUTE_CONF
 from contract.imports import without_collecting
 
 MODULES = {
@@ -26,6 +27,7 @@ MODULES = {
 }
 COMPUTE = "nova-compute"
 STATE = Path("/var/lib/nova")
+COMPUTE_OPTIONS = ("--config-file", "/etc/nova/nova.conf", "--config-dir", str(COMPUTE_CONF))
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def launch(programs: Sequence[str]) -> int:
     with without_collecting():
         modules = {name: importlib.import_module(MODULES[name]) for name in programs}
         messaging.shorten_waits()
+        # A service that has been there before is up when it is, not five seconds later.
+        importlib.import_module("nova.servicegroup.api").INITIAL_REPORTING_DELAY = 0
     found = [each for name in programs for each in _processes(name)]
     if len(found) == 1:
         return _run(modules[found[0].program], found[0])
@@ -68,7 +72,8 @@ def _processes(program: str) -> Iterator[Process]:
 
 
 def _run(module: ModuleType, process: Process) -> int:
-    sys.argv = [process.program]
+    options = COMPUTE_OPTIONS if process.program == COMPUTE and COMPUTE_CONF.exists() else ()
+    sys.argv = [process.program, *options]
     gate.pass_through(process.program)
     return int(module.main() or 0)
 

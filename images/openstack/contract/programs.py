@@ -46,7 +46,7 @@ def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
 
 def patient(program: Program) -> Program:
     """Behind what all others wait for, while everything starts at once."""
-    if program.name in ("mariadb", "prepare", f"{KEYSTONE.name}-api"):
+    if program.name in ("mariadb", "rabbitmq", "prepare", f"{KEYSTONE.name}-api"):
         return program
     return replace(program, command=("nice", "-n", "10", *program.command))
 

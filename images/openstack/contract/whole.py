@@ -5,10 +5,12 @@ The image carries that state for the default settings, so that a first start fin
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib
 import json
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from contract.settings import LOOPBACK, Settings
 from contract.wait import Deadline, NotYetError, answers
 
 STATE = Path("/var/lib/openstack/prepared")
+KEYS = [Path("/var/lib/keystone", name) for name in ("fernet-keys", "credential-keys")]
 CONDUCTOR = """
 SELECT COUNT(*) FROM services WHERE `binary` = 'nova-conductor' AND deleted = 0
 AND TIMESTAMPDIFF(SECOND, COALESCE(last_seen_up, created_at), UTC_TIMESTAMP()) <= %s
@@ -28,6 +31,7 @@ AND TIMESTAMPDIFF(SECOND, COALESCE(last_seen_up, created_at), UTC_TIMESTAMP()) <
 def prepare_all(settings: Settings, deadline: Deadline) -> None:
     for name in [name for name in os.environ if OSLO.match(name)]:
         del os.environ[name]  # they are nova's; what is imported here is keystone
+    _make_keys()
     found = fingerprint(settings)
     if STATE.exists() and STATE.read_text(encoding="utf-8") == found:
         _wait_for_databases(settings, deadline)
@@ -46,6 +50,22 @@ def prepare_all(settings: Settings, deadline: Deadline) -> None:
     # A compute that calls before there is a conductor loses ten seconds on its first call.
     deadline.wait("nova-conductor", lambda: _conductor(settings, deadline))
     prepare.open_gates(settings, "nova-compute")
+
+
+def _make_keys() -> None:
+    """A staged and a primary key, as keystone-manage makes them after two seconds of imports.
+
+    https://docs.openstack.org/keystone/latest/admin/fernet-token-faq.html
+    """
+    os.umask(0o077)
+    for directory in KEYS:
+        if not directory.exists():
+            new = directory.with_suffix(".new")
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+            for name in ("0", "1"):
+                (new / name).write_bytes(base64.urlsafe_b64encode(os.urandom(32)))
+            new.rename(directory)
 
 
 def fingerprint(settings: Settings) -> str:

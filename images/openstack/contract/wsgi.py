@@ -85,12 +85,6 @@ def _make(service: str, module: str, attribute: str, factory: bool) -> Wsgi:
     application: Wsgi = found() if factory else found
     if service == "neutron":
         _configure_mappers()
-    if service == "keystone" and os.environ.get("CONTRACT_ROLE") == "aio":
-        # Elsewhere preparing has made them, which here finds the rest of its work done.
-        from contract import identity
-
-        os.umask(0o077)
-        identity.make_keys()
     _load_policy(service)
     if "jsonschema" in sys.modules:
         _load_vocabularies()
