@@ -43,12 +43,18 @@ def launch(programs: Sequence[str]) -> int:
     with without_collecting():
         modules = {name: importlib.import_module(MODULES[name]) for name in programs}
         messaging.shorten_waits()
-        # A service that has been there before is up when it is, not five seconds later.
-        importlib.import_module("nova.servicegroup.api").INITIAL_REPORTING_DELAY = 0
+        _report_at_once()
     found = [each for name in programs for each in _processes(name)]
     if len(found) == 1:
         return _run(modules[found[0].program], found[0])
     return _Family([_fork(modules[each.program], each) for each in found]).wait()
+
+
+def _report_at_once() -> None:
+    """A service that has been there before is up when it is, not five seconds later."""
+    from nova.servicegroup import api
+
+    api.INITIAL_REPORTING_DELAY = 0
 
 
 def _choose_backend() -> None:
