@@ -89,9 +89,10 @@ def _set_platforms(targets: dict[str, dict[str, Any]], plan: Plan) -> None:
     """
     if not plan.foreign:
         return
-    images = [image.target for image in plan.images]
+    below = {name for target in targets.values() for name in target.get("contexts", ())}
+    last = {image.target for image in plan.images} - below
     for name, target in targets.items():
-        target["platforms"] = list(plan.platforms if name in images else plan.base_platforms)
+        target["platforms"] = list(plan.platforms if name in last else plan.base_platforms)
 
 
 def _put_below(targets: dict[str, dict[str, Any]], base_image: str) -> None:
