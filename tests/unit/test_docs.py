@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from contract.services import SERVICES
 from ruamel.yaml import YAML
 
 from builder.cli import cli
@@ -40,6 +41,18 @@ def test_the_table_of_releases(catalogue: Catalogue) -> None:
         ]
         for name, release in catalogue.releases.items()
     ]
+
+
+def test_the_table_of_variables_is_what_the_contract_reads() -> None:
+    text = (ROOT / "docs/reference/environment.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    sources = (ROOT / "images/openstack/contract").glob("*.py")
+    read = set(re.findall(r'"([A-Z_]+)"', " ".join(path.read_text() for path in sources)))
+    services = SERVICES.values()
+    passwords = {each.user_password for each in services} | {e.database_password for e in services}
+    assert named <= read | passwords
+    assert passwords - named == {"KEYSTONE_PASS"}  # keystone is no user of itself
 
 
 @pytest.mark.parametrize("name", ["test_live_migration", "test_evacuation"])

@@ -65,8 +65,9 @@ def _choose_backend() -> None:
 
 
 def _processes(program: str) -> Iterator[Process]:
-    hosts = health.hosts(os.environ.get("CONTRACT_ROLE", "")) if program == COMPUTE else []
-    if len(hosts) < 2:
+    role = os.environ.get("CONTRACT_ROLE", "")
+    hosts = health.hosts(role) if program == COMPUTE else []
+    if not hosts or (role == COMPUTE and len(hosts) == 1):
         yield Process(program)
         return
     for host in hosts:
