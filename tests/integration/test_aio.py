@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import openstack
 import pytest
-import requests
 
 from builder.smoke.cloud import settled
 from tests.integration import clouds
-from tests.integration.clouds import docker, run, until_healthy
+from tests.integration.clouds import docker, run, until, until_healthy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +77,8 @@ def hosts(cloud: Connection) -> dict[str, str]:
 
 def test_a_server_boots_from_outside_and_from_inside(container: str) -> None:
     boot(connect(container), "outside")
-    create = ("server", "create", "--image", "fake", "--flavor", "m1.tiny", "--nic", "none")
-    docker("exec", container, "openstack", *create, "--wait", "inside")
+    create = ("server", "create", "--image", "fake", "--flavor", "m1.tiny", "--wait")
+    docker("exec", container, "openstack", *create, "inside")
     listed = docker("exec", container, "openstack", "server", "list", "-f", "json")
     found = {each["Name"]: each["Status"] for each in json.loads(listed)}
     assert found == {"outside": "ACTIVE", "inside": "ACTIVE"}
@@ -92,6 +91,7 @@ def test_the_catalog_is_that_of_published_ports(container: str) -> None:
     }
     addresses = {kind: f"http://127.0.0.1:{port}" for kind, port in PORTS.items()}
     addresses["identity"] += "/v3"
+    addresses["compute"] += "/v2.1"
     assert found == {kind: {address} for kind, address in addresses.items()}
 
 
@@ -113,18 +113,29 @@ def test_the_database_and_the_queue_are_not_reached_from_outside(container: str)
     assert not {3306, 5672} & open_ports
 
 
-def test_the_image_holds_no_key(container: str) -> None:
+def test_the_image_holds_no_key() -> None:
     found = docker(
         *("run", "--rm", "--entrypoint", "find", clouds.image("aio")),
         *("/var/lib/keystone", "/var/lib/rabbitmq", "-type", "f"),
     )
     assert found == ""
+
+
+def test_a_second_cloud_has_keys_of_its_own_and_survives_its_database(container: str) -> None:
     keys = "cat /var/lib/keystone/fernet-keys/*"
     with aio() as other:
         until_healthy(other)
         assert docker("exec", other, "sh", "-c", keys) != docker(
             "exec", container, "sh", "-c", keys
         )
+        docker("exec", other, "sh", "-c", "kill -9 $(cat /run/mysqld/mysqld.pid)")
+        until("the database again", lambda: "mariadb ended" in run("docker", "logs", other).output)
+        until_healthy(other, since=clouds.now())
+        boot(connect(other), "afterwards")
+        start = time.monotonic()
+        docker("stop", "-t", "30", other)
+        assert time.monotonic() - start < 10
+        assert clouds.state(other) == "exited 0"
 
 
 def test_a_restart_keeps_what_was_made() -> None:
@@ -153,24 +164,5 @@ def test_passwords_and_addresses_of_ones_own() -> None:
             for endpoint in entry["endpoints"]
         ]
         assert [each for each in urls if not each.startswith("http://cloud.test:")] == []
-        with pytest.raises(openstack.exceptions.HttpException, match="401"):
+        with pytest.raises(openstack.exceptions.SDKException, match="401"):
             connect(name).authorize()
-
-
-def test_it_ends_in_good_order_within_ten_seconds() -> None:
-    with aio() as name:
-        until_healthy(name)
-        start = time.monotonic()
-        docker("stop", "-t", "30", name)
-        assert time.monotonic() - start < 10
-        assert clouds.state(name) == "exited 0"
-
-
-def test_a_killed_program_ends_the_container_or_is_started_again(container: str) -> None:
-    assert requests.get(url(container, "compute"), timeout=10).status_code in (200, 300)
-    with aio("-e", "WAIT_TIMEOUT=1") as name:
-        until_healthy(name)
-        docker("exec", name, "sh", "-c", "kill -9 $(cat /run/mysqld/mysqld.pid)")
-        done = run("timeout", "30", "docker", "wait", name)
-        assert done.stdout.strip() == "137"
-        assert "mariadb ended with status 137" in run("docker", "logs", name).output
