@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from builder.engine.client import Client, EngineError, translated
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_POLL = 0.5
+_WINDOW = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,42 @@ class Projects(Client):
         whose state changes. Raises ``EngineError`` as soon as a container ends: compose's own wait
         would go on.
         """
+        began = datetime.now(UTC)
         with translated("the set did not start"):
             self._compose(project).up(detach=True, quiet=True, pull="missing" if pull else "never")
-        limit = time.monotonic() + timeout
-        seen: dict[str, ContainerState] = {}
-        while True:
-            states = self.containers(project)
-            for state in states:
-                if progress and seen.get(state.name) != state:
-                    progress(state)
-                seen[state.name] = state
-            if all(state.health == "healthy" for state in states):
-                return
-            if ended := [state.name for state in states if state.status == "exited"]:
+        states = {state.id: state for state in self.containers(project)}
+        changes = self._changes(project, began, timeout)
+        tell = progress or (lambda _: None)
+        for state in states.values():
+            tell(state)
+        while any(state.health != "healthy" for state in states.values()):
+            if ended := [each.name for each in states.values() if each.status == "exited"]:
                 raise EngineError("the set did not become healthy", f"{ended[0]} ended")
-            if time.monotonic() > limit:
+            change = next(changes, None)
+            if change is None:
                 raise EngineError("the set did not become healthy", f"not within {timeout} s")
-            time.sleep(_POLL)
+            container, action = change
+            if container in states and (after := _after(states[container], action)):
+                states[container] = after
+                tell(after)
+
+    def _changes(
+        self, project: Project, since: datetime, timeout: int
+    ) -> Iterator[tuple[str, str]]:
+        """What happens to which container, by its id, for ``timeout`` seconds.
+
+        To ask for each container's state again and again would cost as much as a container.
+        """
+        limit = datetime.now(UTC) + timedelta(seconds=timeout)
+        filters = {"label": f"com.docker.compose.project={project.name}"}
+        while since < limit:
+            # Short: docker goes on until then, also when nobody listens any more.
+            until = datetime.now(UTC) + _WINDOW
+            with translated(f"cannot watch the set {project.name}"):
+                for event in self._docker.system.events(since, until, filters):
+                    if event.action and event.actor and event.actor.id:
+                        yield event.actor.id, event.action
+            since = until
 
     def down(self, project: Project) -> None:
         """Remove every container, network and volume of a compose project."""
@@ -162,6 +181,13 @@ class Projects(Client):
         except DockerException as error:
             return int(error.return_code)
         return 0
+
+
+def _after(state: ContainerState, action: str) -> ContainerState | None:
+    """The state that an event leaves; none if it changes nothing of it."""
+    if action.startswith("health_status: "):
+        return replace(state, health=action.partition(": ")[2])
+    return replace(state, status="exited") if action == "die" else None
 
 
 def _state(container: Container) -> ContainerState:
