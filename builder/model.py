@@ -117,6 +117,11 @@ class Suite(StrEnum):
         """The Python version of the suite (https://packages.debian.org/python3)."""
         return {"bookworm": "3.11", "trixie": "3.13"}[self.value]
 
+    @property
+    def number(self) -> str:
+        """The version of Debian (https://www.debian.org/releases)."""
+        return {"bookworm": "12", "trixie": "13"}[self.value]
+
 
 def _epoch(date: dt.date) -> int:
     return (date - dt.date(1970, 1, 1)).days * 86400

@@ -115,7 +115,7 @@ def _checked(options: Options, run_smoke: bool, push: bool, scanning: ScanOption
         registry.check(options.registry)
     for plan in prepared.plans:
         tested.check_versions(prepared.catalogue, plan)
-    scanner = scan_with(options, scanning) if scanning else None
+    scanner = scan_with(options, scanning, prepared) if scanning else None
     return _Run(options, prepared, engine, new_run(options), run_smoke, push, scanner, attach)
 
 

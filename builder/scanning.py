@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from builder.engine import LocalImage
     from builder.plan import Plan
-    from builder.prepare import Options
+    from builder.prepare import Options, Prepared
     from builder.scan import Scanner, ScanOptions, ScanResult
 
 
@@ -29,7 +29,7 @@ def scan_releases(options: Options, scanning: ScanOptions) -> tuple[Scanner, Ite
     prepared = prepare(options)
     engine = Engine()
     engine.check(disk=0)
-    scanner = scan_with(options, scanning)
+    scanner = scan_with(options, scanning, prepared)
     images = [(plan, tuple(_local(engine, plan))) for plan in prepared.plans]
     run = new_run(options).resolve()
 
@@ -43,9 +43,14 @@ def scan_releases(options: Options, scanning: ScanOptions) -> tuple[Scanner, Ite
     return scanner, results()
 
 
-def scan_with(options: Options, scanning: ScanOptions) -> Scanner:
+def scan_with(options: Options, scanning: ScanOptions, prepared: Prepared) -> Scanner:
     """What scans the images of ``options``; raises what ``scan.prepare`` does."""
-    return scan.prepare(options.root, options.registry, scanning, cache=cache_directory())
+    releases = prepared.catalogue.releases
+    suites = dict.fromkeys(releases[plan.release].suite for plan in prepared.plans)
+    return scan.prepare(
+        options.root, options.registry, scanning, cache=cache_directory(),
+        suites=() if options.base_image else suites,
+    )  # fmt: skip
 
 
 def _local(engine: Engine, plan: Plan) -> Iterator[tuple[str, LocalImage]]:

@@ -19,7 +19,7 @@ from builder.errors import PolicyError
 from builder.evidence import Document, Predicate
 from builder.policy import Action
 from builder.scan import database as databases
-from builder.scan import documents, findings, output, trivy
+from builder.scan import documents, findings, output, probe, trivy
 from builder.scan.database import ScanOptions
 from builder.scan.result import ImageScan, ScanResult
 from builder.scan.store import Store
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.engine import LocalImage
+    from builder.model import Suite
     from builder.plan import Plan
     from builder.policy import Policy
     from builder.scan.database import Database
@@ -59,11 +60,19 @@ class Scanner:
     today: dt.date
 
 
-def prepare(root: Path, registry: str, options: ScanOptions, *, cache: Path) -> Scanner:
+def prepare(
+    root: Path,
+    registry: str,
+    options: ScanOptions,
+    *,
+    cache: Path,
+    suites: Iterable[Suite] = (),
+) -> Scanner:
     """Everything that a scan needs, checked before anything is built.
 
-    Raises ``ConfigError`` for a mistake in policy.yaml, ``MachineError`` without Trivy,
-    ``PolicyError`` when the policy wants a database for ``registry`` and there is none.
+    ``suites`` are those of the images, as far as they are known. Raises ``ConfigError`` for a
+    mistake in policy.yaml, ``MachineError`` without Trivy, ``PolicyError`` when the policy wants a
+    database for ``registry`` and there is none with advisories for the suites.
     """
     now = datetime.now(UTC)
     policy = policies.load(root)
@@ -74,13 +83,13 @@ def prepare(root: Path, registry: str, options: ScanOptions, *, cache: Path) -> 
     action = on_missing.loopback if is_loopback(registry) else on_missing.other
     must_scan = action is Action.FAIL and not options.allow_missing_database
     scanner = Scanner(Store(cache / "scan", program), database, policy, must_scan, now.date())
-    if database.unusable:
+    if reason := database.unusable or _lacking(scanner, suites):
         if must_scan:
             raise PolicyError(
-                f"nothing for {registry} passes unscanned: {database.unusable} ({database.where})",
+                f"nothing for {registry} passes unscanned: {reason} ({database.where})",
                 hint=_DATABASE_HINT,
             )
-        log.warning("not scanned: %s (%s)", database.unusable, database.where)
+        log.warning("not scanned: %s (%s)", reason, database.where)
     return scanner
 
 
@@ -146,10 +155,31 @@ def enforce(scanner: Scanner, result: ScanResult) -> None:
         raise PolicyError(f"{result.release}: not scanned: {result.unscanned}", hint=page)
 
 
+def _lacking(scanner: Scanner, suites: Iterable[Suite]) -> str:
+    """Why a set of the suites would not be scanned; empty if it would."""
+    missing = dict.fromkeys(
+        name
+        for suite in suites
+        for name in scanner.store.lacking(
+            scanner.database, probe.Ecosystems("debian", suite.number)
+        )
+    )
+    return _without_advisories(missing)
+
+
+def _without_advisories(names: Iterable[str]) -> str:
+    listed = " and ".join(names)
+    return f"the vulnerability database has no advisories for {listed}" if listed else ""
+
+
 def _scan(scanner: Scanner, target: str, analysis: Analysis, directory: Path) -> ImageScan:
     database = scanner.database
     image = analysis.report()
-    unscanned = database.unusable or findings.incomplete(image)
+    unscanned = (
+        database.unusable
+        or findings.incomplete(image)
+        or _without_advisories(scanner.store.lacking(database, probe.ecosystems(image)))
+    )
     vulnerabilities: Report | None = None
     if not unscanned:
         vulnerabilities = scanner.store.vulnerabilities(analysis, database, scanner.policy.vex)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -63,15 +62,16 @@ class ScanResult:
     @property
     def unscanned(self) -> str:
         """Why the set's vulnerabilities are not known; empty if they are."""
-        reasons = Counter(image.unscanned for image in self.images if image.unscanned)
+        reasons: dict[str, list[str]] = {}
+        for image in self.images:
+            if image.unscanned:
+                reasons.setdefault(image.unscanned, []).append(image.target)
         if not reasons:
             other = ", ".join(self.unread)
             return f"{other}: only this machine's own platform was read" if other else ""
-        ((reason, number),) = reasons.most_common(1)
-        if number == len(self.images):
-            return reason
-        names = ", ".join(image.target for image in self.images if image.unscanned == reason)
-        return f"{names}: {reason}"
+        if [len(names) for names in reasons.values()] == [len(self.images)]:
+            return next(iter(reasons))
+        return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
     @cached_property
     def findings(self) -> tuple[tuple[Judged, tuple[str, ...]], ...]:

@@ -12,18 +12,20 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.scan import sbom
+from builder.scan import probe, sbom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from builder.scan.database import Database
+    from builder.scan.probe import Ecosystems
     from builder.scan.trivy import Trivy
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class Store:
 
     directory: Path
     trivy: Trivy
+    _probing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,6 +88,22 @@ class Store:
                 old.unlink()
             new.rename(path)
         return _read(path)
+
+    def lacking(self, database: Database, asked: Ecosystems) -> tuple[str, ...]:
+        """Those of ``asked`` for which the database has no advisory; raises ``ScanError``."""
+        path = self._entry("probe", repr((database.key, asked)).encode())
+        with self._probing:
+            if not path.is_file():
+                self.directory.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(prefix="new-", dir=self.directory) as scratch:
+                    sbom, new = Path(scratch) / "sbom.json", Path(scratch) / "report.json"
+                    sbom.write_bytes(probe.sbom(asked))
+                    self.trivy.vulnerabilities(
+                        sbom, new, database=database.directory, server=database.server
+                    )
+                    new.rename(path)
+        os.utime(path)
+        return tuple(probe.lacking(asked, _read(path)))
 
     def dockerfiles(self, directory: Path) -> dict[str, Any]:
         """Trivy's report on ``directory/*/Dockerfile``; raises ``ScanError``."""

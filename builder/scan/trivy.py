@@ -55,7 +55,7 @@ class Trivy:
 
     def vulnerabilities(
         self, sbom: Path, output: Path, *, database: Path | None, server: str | None,
-        vex: tuple[Path, ...],
+        vex: tuple[Path, ...] = (),
     ) -> None:  # fmt: skip
         """Those of an SBOM's packages as a JSON report, from the database or by the server.
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _PAGE = 4096
@@ -70,7 +71,7 @@ ADVISORIES = (
 )  # fmt: skip
 
 
-def database(updated: datetime) -> dict[str, bytes]:
+def database(updated: datetime, advisories: Sequence[Advisory] = ADVISORIES) -> dict[str, bytes]:
     """The files of a database that was ``updated`` then, by name."""
     tree: Tree = {
         "data-source": {
@@ -79,10 +80,10 @@ def database(updated: datetime) -> dict[str, bytes]:
         },
         "vulnerability": {
             each.number: _json({"Title": each.title, "Severity": each.severity})
-            for each in ADVISORIES
+            for each in advisories
         },
     }
-    for each in ADVISORIES:
+    for each in advisories:
         found: dict[str, object] = {"FixedVersion": each.fixed}
         if each.source == PIP:
             patched = [each.fixed] if each.fixed else []
@@ -109,10 +110,10 @@ def archive(updated: datetime) -> bytes:
     return stream.getvalue()
 
 
-def write(directory: Path, updated: datetime) -> Path:
+def write(directory: Path, updated: datetime, advisories: Sequence[Advisory] = ADVISORIES) -> Path:
     """The same as a cache directory of Trivy's; returns ``directory``."""
     (directory / "db").mkdir(parents=True)
-    for name, content in database(updated).items():
+    for name, content in database(updated, advisories).items():
         (directory / "db" / name).write_bytes(content)
     return directory
 

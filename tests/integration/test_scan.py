@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 REGISTRY = "127.0.0.1:5001"
 ELSEWHERE = "registry.example:5000"
+PIP = advisories.PIP
 NOW = datetime.now(UTC)
 TODAY = NOW.date()
 DPKG = """\
@@ -242,6 +243,32 @@ def test_an_old_database_counts_as_none(bench: Bench, tmp_path: Path) -> None:
     assert found["status"] == f"not scanned: {why} (no secrets)"
 
 
+@pytest.mark.parametrize(
+    ("kept", "missing"),
+    [((), "debian 12.2 and Python"), (("debian 12",), "Python"), ((PIP,), "debian 12.2")],
+)
+def test_a_valid_database_without_advisories_counts_as_none(
+    bench: Bench, tmp_path: Path, kept: tuple[str, ...], missing: str
+) -> None:
+    some = [each for each in advisories.ADVISORIES if each.source in kept]
+    given = ("--db-dir", advisories.write(tmp_path / "db", NOW, some))
+    found = bench.found(*given)
+    why = f"the vulnerability database has no advisories for {missing}"
+    assert found["status"] == f"not scanned: {why} (no secrets)"
+    assert [each["unscanned"] for each in found["images"]] == [why]
+    done = bench.scan(*given, "--registry", ELSEWHERE)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert why.replace("12.2", "12") in done.stderr
+
+
+def test_an_image_without_python_needs_no_advisories_for_it(tmp_path: Path) -> None:
+    some = [each for each in advisories.ADVISORIES if each.source != PIP]
+    database = advisories.write(tmp_path / "db", NOW, some)
+    with project(tmp_path / "project", {}) as bench:
+        found = bench.found("--db-dir", database, code=4)
+    assert found["status"].startswith("blocked: 2 vulnerabilities, ")
+
+
 def test_exceptions_and_vex_are_honoured(bench: Bench, database: Path) -> None:
     vex = {
         "@context": "https://openvex.dev/ns/v0.2.0",
@@ -330,24 +357,37 @@ def test_the_sboms_name_every_package_and_are_the_same_each_time(
     assert versions.items() <= listed.items()
 
 
-def test_a_server_of_trivy_s(bench: Bench, database: Path, tmp_path: Path) -> None:
-    program = trivy.find(None, tmp_path).program
+@contextmanager
+def server(database: Path) -> Iterator[str]:
+    """Trivy's own, by that database; its URL."""
+    program = trivy.find(None, database).program
     address = "127.0.0.1:14954"
-    server = subprocess.Popen(
+    process = subprocess.Popen(
         [program, "server", "--listen", address, "--cache-dir", database, "--skip-db-update"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         until("Trivy's server", lambda: answers(f"http://{address}/healthz"))
-        found = bench.found("--trivy-server", f"http://{address}", code=4)
+        yield f"http://{address}"
     finally:
-        server.terminate()
-        server.wait(20)
+        process.terminate()
+        process.wait(20)
+
+
+def test_a_server_of_trivy_s(bench: Bench, database: Path, tmp_path: Path) -> None:
+    with server(database) as url:
+        found = bench.found("--trivy-server", url, code=4)
     assert found["database"] == TODAY.isoformat()
     assert {each["id"] for each in found["findings"] if each["verdict"] == "blocked"} == {*BLOCKING}
-    gone = ScanOptions(server=f"http://{address}")
-    with pytest.raises(MachineError, match=f"no Trivy server answers at http://{address}"):
+    gone = ScanOptions(server=url)
+    with pytest.raises(MachineError, match=f"no Trivy server answers at {url}"):
         scan.prepare(bench.root, REGISTRY, gone, cache=tmp_path)
+
+
+def test_a_server_with_an_empty_database(bench: Bench, tmp_path: Path) -> None:
+    with server(advisories.write(tmp_path / "db", NOW, ())) as url:
+        found = bench.found("--trivy-server", url)
+    assert "no advisories for debian 12.2 and Python" in found["status"]
 
 
 def answers(url: str) -> bool:

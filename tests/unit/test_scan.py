@@ -14,7 +14,7 @@ import pytest
 from builder.errors import ScanError
 from builder.evidence import Predicate
 from builder.policy import Finding, Judged, Kind, Severity, Verdict
-from builder.scan import documents, findings, output, sbom
+from builder.scan import documents, findings, output, probe, sbom
 from builder.scan.database import Database, why_unusable
 from builder.scan.result import ImageScan, ScanResult
 
@@ -153,6 +153,21 @@ def test_an_image_whose_packages_are_unknown_is_not_scanned() -> None:
     assert "no packages" in findings.incomplete({**IMAGE, "Results": IMAGE["Results"][1:]})
 
 
+def test_an_image_needs_advisories_for_all_of_its_packages_and_no_others() -> None:
+    python = {"Class": "lang-pkgs", "Target": "Python", "Packages": [{"Name": "Jinja2"}]}
+    debian_only = probe.ecosystems(IMAGE)
+    both = probe.ecosystems({**IMAGE, "Results": [*IMAGE["Results"], python]})
+    assert (debian_only.python, both.python) == (False, True)
+    of_debian, of_python = VULNERABILITIES["Results"]
+    none = {"Results": [{**of_debian, "Vulnerabilities": []}]}
+    assert probe.lacking(both, VULNERABILITIES) == []
+    assert probe.lacking(both, {"Results": [of_debian]}) == ["Python"]
+    assert probe.lacking(both, {"Results": [of_python]}) == ["debian 12.11"]
+    assert probe.lacking(both, none) == probe.lacking(both, TRIVY) == ["debian 12.11", "Python"]
+    assert probe.lacking(debian_only, {"Results": [of_debian]}) == []
+    assert probe.lacking(debian_only, {"Results": [of_python]}) == ["debian 12.11"]
+
+
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
@@ -227,6 +242,10 @@ def test_a_status_is_never_a_false_green() -> None:
     assert missing.blocked == ((bad, ("keystone",)),)
     partly = result(scanned(good), scanned(unscanned="no packages", target="nova"))
     assert partly.status.startswith("not scanned: nova: no packages (no secrets)")
+    several = result(
+        scanned(unscanned="no database"), scanned(unscanned="no packages", target="nova")
+    )
+    assert several.status.startswith("not scanned: keystone: no database; nova: no packages (")
     other = replace(clean, unread=("linux/arm64",))
     assert other.status.startswith("not scanned: linux/arm64: only this machine's own platform")
     accepted = result(scanned(Judged(CVE, Verdict.ACCEPTED)))
