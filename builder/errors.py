@@ -107,6 +107,13 @@ class PublishError(BuilderError):
     """The registry does not hold what was pushed."""
 
 
+class RefusedError(PublishError):
+    """The registry answers, and refuses: neither the connection nor the user's rights are at fault.
+
+    It keeps refusing: what may pass was tried again before.
+    """
+
+
 class VerifyError(BuilderError):
     """An image is not what its publisher is trusted to have published."""
 

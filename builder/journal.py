@@ -6,7 +6,6 @@ and finishes what it says, or takes it back.
 
 from __future__ import annotations
 
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,16 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from builder.errors import PublishError
+from builder.errors import PublishError, RefusedError
 from builder.model import Frozen
-from builder.push import is_complete
 from builder.registry import Repository
 from builder.transport import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-log = logging.getLogger(__name__)
 
 KIND = "application/vnd.openstack.builder.journal.v1+json"
 TAG = "_journal"
@@ -39,6 +35,10 @@ class Move(Frozen):
     tag: str
     old: str | None
     new: str
+
+    def at(self, registry: str) -> Repository:
+        """Its repository in ``registry``, ``HOST[:PORT]``."""
+        return Repository(f"{registry}/{self.repository}")
 
 
 class Journal(Frozen):
@@ -67,16 +67,38 @@ def write(repository: Repository, journal: Journal) -> None:
 
 def read(repository: Repository) -> Journal | None:
     """The journal that a publisher left; None without one. Raises ``PublishError``."""
-    text = repository.read_note(TAG)
+    try:
+        text = repository.read_note(TAG)
+    except RefusedError as error:
+        raise PublishError(
+            f"{repository.repository}:{TAG}, the journal of a publisher that ended, cannot be "
+            f"read: {error.message}",
+            hint="repair the registry, or go on without: builder publish --discard-journal",
+        ) from error
     if text is None:
         return None
     try:
         return Journal.model_validate_json(text)
     except ValidationError as error:
         raise PublishError(
-            f"{repository.repository}:{TAG} is no journal",
-            hint="a newer version of this program wrote it: use that one",
+            f"{repository.repository}:{TAG} is no journal that this version can read",
+            hint="a newer version of this program wrote it: use that one; "
+            "or go on without: builder publish --discard-journal",
         ) from error
+
+
+def discard(repository: Repository) -> bool:
+    """Remove a journal that cannot be read, and no other; whether there was one.
+
+    The caller holds the lock on the tags. Raises ``PublishError``.
+    """
+    try:
+        read(repository)
+    except PublishError:
+        repository.write_artifact(TAG, KIND, b"{}")
+        remove(repository)
+        return True
+    return False
 
 
 def remove(repository: Repository) -> None:
@@ -92,9 +114,9 @@ def carry_out(registry: str, journal: Journal) -> float:
     when a tag cannot be moved, or names something else afterwards.
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        wanted = {(move.repository, move.new) for move in journal.steps}
-        found = pool.map(lambda each: _bytes(registry, *each), wanted)
-        put = partial(_put, registry, dict(zip(wanted, found, strict=True)))
+        named = {(move.repository, move.new): move for move in journal.steps}
+        found = pool.map(lambda move: data_of(move.at(registry), move.new), named.values())
+        put = partial(_put, registry, dict(zip(named, found, strict=True)))
         current = partial(_current, registry)
         list(pool.map(put, _to_do(journal.names, pool.map(current, journal.names))))
         # Asking for each tag also opens the connections, so that none is opened in the window.
@@ -109,69 +131,19 @@ def carry_out(registry: str, journal: Journal) -> float:
     return max(end for _, end in times) - min(begun for begun, _ in times) if times else 0.0
 
 
-def finish(repository: Repository) -> None:
-    """Complete the journal that a publisher left, or take it back; raises ``PublishError``.
-
-    The caller holds the lock on the tags.
-    """
-    journal = read(repository)
-    if journal is None:
-        return
-    registry = repository.registry
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        current = pool.map(partial(_current, registry), journal.steps)
-        tagged = dict(zip(journal.steps, current, strict=True))
-        images = {(move.repository, move.new) for move in journal.steps}
-        whole = all(pool.map(lambda each: is_complete(_there(registry, each[0]), each[1]), images))
-    if can_complete(journal, tagged, whole=whole):
-        log.warning("completing %s, which another publisher left half published", journal.build)
-        carry_out(registry, journal)
-    else:
-        log.warning("taking back %s: not all of it can be pulled", journal.build)
-        for move in to_take_back(journal, tagged):
-            _take_back(registry, move)
-    remove(repository)
-
-
-def can_complete(journal: Journal, tagged: Mapping[Move, str | None], *, whole: bool) -> bool:
-    """Whether the tags may move: all that they are to name is there, and no build's tag is taken.
-
-    ``tagged`` is the digest that each tag names now.
-    """
-    return whole and all(tagged[move] in (None, move.new) for move in journal.names)
-
-
-def to_take_back(journal: Journal, tagged: Mapping[Move, str | None]) -> Sequence[Move]:
-    """The moves that were made already, the last first; what others moved since stays."""
-    return [move for move in reversed(journal.steps) if tagged[move] == move.new]
-
-
-def _take_back(registry: str, move: Move) -> None:
-    repository = _there(registry, move.repository)
-    if move.old and is_complete(repository, move.old):
-        repository.put_manifest(move.tag, _bytes(registry, move.repository, move.old))
-    elif not is_complete(repository, move.new):
-        repository.delete(move.new)
-    else:
-        log.warning("%s:%s stays: there is nothing before it", move.repository, move.tag)
-
-
-def _there(registry: str, name: str) -> Repository:
-    return Repository(f"{registry}/{name}")
-
-
-def _current(registry: str, move: Move) -> str | None:
-    return _there(registry, move.repository).resolve(move.tag)
-
-
-def _bytes(registry: str, name: str, digest: str) -> bytes:
-    found = _there(registry, name).manifest(digest)
+def data_of(repository: Repository, digest: str) -> bytes:
+    """The manifest of that digest; raises ``RefusedError`` when it is not there."""
+    found = repository.manifest(digest)
     if found is None:
-        raise PublishError(
-            f"{registry}/{name}@{digest} is gone from the registry",
+        raise RefusedError(
+            f"{repository.repository}@{digest} is gone from the registry",
             hint="publish again; does something collect its garbage meanwhile?",
         )
     return found.data
+
+
+def _current(registry: str, move: Move) -> str | None:
+    return move.at(registry).resolve(move.tag)
 
 
 def _to_do(moves: Sequence[Move], there: Iterable[str | None]) -> list[Move]:
@@ -181,5 +153,5 @@ def _to_do(moves: Sequence[Move], there: Iterable[str | None]) -> list[Move]:
 def _put(registry: str, data: Mapping[tuple[str, str], bytes], move: Move) -> tuple[float, float]:
     """When the PUT began and when it was answered, in seconds."""
     begun = time.monotonic()
-    _there(registry, move.repository).put_manifest(move.tag, data[move.repository, move.new])
+    move.at(registry).put_manifest(move.tag, data[move.repository, move.new])
     return begun, time.monotonic()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.errors import PublishError
+from builder.errors import PublishError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,11 +123,11 @@ def parts(content: Mapping[str, Any]) -> dict[str, int]:
 
 
 def parse(content: bytes) -> dict[str, Any]:
-    """A manifest or an index; raises ``PublishError`` for something else."""
+    """A manifest or an index; raises ``RefusedError`` for something else."""
     try:
         found = json.loads(content)
         if isinstance(found, dict) and found.get("schemaVersion") == 2:
             return found
     except ValueError:
         pass
-    raise PublishError(f"not a manifest: {content[:80]!r}")
+    raise RefusedError(f"not a manifest: {content[:80]!r}")

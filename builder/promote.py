@@ -13,8 +13,9 @@ from builder.config import load_catalogue, select_releases
 from builder.engine import Engine, EngineError
 from builder.errors import PublishError
 from builder.layout import read_layout
-from builder.publish import publish
+from builder.publish import discard_journal, publish
 from builder.record import NOT_SCANNED
+from builder.registry import Repository
 from builder.sign import signer
 from builder.tagging import plan_tags
 from builder.tags import names_of
@@ -84,14 +85,20 @@ def publish_passed(
     return published
 
 
-def publish_runs(options: Options, path: Path, releases: Sequence[str]) -> Iterator[Published]:
+def publish_runs(
+    options: Options, path: Path, releases: Sequence[str], *, discard: bool = False
+) -> Iterator[Published]:
     """Publish the sets that earlier runs tested; ``path`` is as ``tested.find_runs`` takes it.
 
-    Raises ``PublishError`` for the first one that cannot be published.
+    ``discard`` forgets a journal first that cannot be read. Raises ``PublishError`` for the first
+    set that cannot be published.
     """
     sets = _tested(options, path, releases)
     hosts = {found.repository.split("/")[0] for found, _, _ in sets}
     signers = {host: signer(options, host) for host in hosts}
+    if discard:
+        for repository in {found.repository for found, _, _ in sets}:
+            discard_journal(Repository(repository))
     for found, catalogue, directory in sets:
         attach = signers[found.repository.split("/")[0]]
         yield publish_passed(options, catalogue, found, directory, attach)

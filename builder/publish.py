@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from builder import journal as journals
-from builder import record
+from builder import record, recovery
 from builder.errors import PublishError
 from builder.journal import Journal, Move
 from builder.lease import lease
@@ -89,7 +89,7 @@ def publish(
             _attach(tested, attach, said)
         with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT) as lock:
             with _interrupted(state):
-                journals.finish(repository)
+                recovery.finish(repository)
                 planned = _plan(tested, names, allow_downgrade)
                 refuse_downgrades(tested.release, planned)
                 final, journal = _journal(tested, planned, repository)
@@ -139,7 +139,20 @@ def _current(repository: Repository, release: str) -> tuple[str, SetRecord] | No
 def _finish_others(repository: Repository) -> None:
     if journals.read(repository):
         with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT):
-            journals.finish(repository)
+            recovery.finish(repository)
+
+
+def discard_journal(repository: Repository) -> None:
+    """Forget a journal that cannot be read; one that can is for the next publisher to finish."""
+    with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT):
+        if journals.discard(repository):
+            log.warning(
+                "%s: the journal is discarded; a release whose tags it left on two sets "
+                "has them on one again once it is published",
+                repository.repository,
+            )
+        else:
+            log.info("%s: no journal that cannot be read", repository.repository)
 
 
 def _push(tested: SetRecord, source: Source) -> int:

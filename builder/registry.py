@@ -9,11 +9,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 
-from builder.errors import MachineError, PublishError
+from builder.errors import MachineError, PublishError, RefusedError
 from builder.layout import MANIFEST, MANIFESTS, media_type, parse
 from builder.transport import Connection, connection, retried
 
@@ -73,7 +73,7 @@ class Repository:
         self._expect(answer, _CODES.ok)
         content, found = parse(answer.content), digest_of(answer.content)
         if ":" in reference and found != reference:
-            raise PublishError(f"{self.repository}@{reference} has other content: {found}")
+            raise RefusedError(f"{self.repository}@{reference} has other content: {found}")
         size = sum(layer["size"] for layer in content.get("layers", []))
         return Manifest(found, size, content, answer.content)
 
@@ -122,7 +122,7 @@ class Repository:
         answer = self._request("GET", f"blobs/{digest}")
         self._expect(answer, _CODES.ok)
         if digest_of(answer.content) != digest:
-            raise PublishError(f"{self.repository}: blob {digest} has other content")
+            raise RefusedError(f"{self.repository}: blob {digest} has other content")
         return answer.content
 
     def push_blob(self, blob: Blob, *, mount_from: str | None = None) -> bool:
@@ -243,12 +243,16 @@ class Repository:
             ) from error
 
     def _expect(self, answer: requests.Response, *statuses: int) -> None:
-        if answer.status_code not in statuses:
-            raise PublishError(
-                f"{self.repository}: the registry answers {answer.status_code} "
-                f"to {answer.request.method}: {answer.text[:200].strip()}",
-                hint=f"may this user write there? docker login {self.registry}",
-            )
+        if answer.status_code in statuses:
+            return
+        said = (
+            f"{self.repository}: the registry answers {answer.status_code} "
+            f"to {answer.request.method} {urlsplit(answer.url).path}: {answer.text[:200].strip()}"
+        )
+        if answer.status_code in (_CODES.unauthorized, _CODES.forbidden):
+            hint = f"may this user do that? docker login {self.registry}"
+            raise PublishError(said, hint=hint)
+        raise RefusedError(said, hint="its log may say why; is its storage full or damaged?")
 
 
 def digest_of(content: bytes) -> str:

@@ -40,12 +40,17 @@ def _options(project: Path | None, **given: Any) -> Options:
 @click.command(short_help="Publish a set that a run tested.")
 @_selection
 @signing
+@click.option(
+    "--discard-journal", "discard", is_flag=True,
+    help="Go on without a journal that cannot be read any more.",
+)  # fmt: skip
 @click.pass_obj
 def publish(
     project: Path | None,
     /,
     run: Path,
     releases: tuple[str, ...],
+    discard: bool,
     output_format: str,
     **given: Any,
 ) -> None:
@@ -56,7 +61,7 @@ def publish(
     from builder import promote, report
 
     seen = []
-    for each in promote.publish_runs(_options(project, **given), run, releases):
+    for each in promote.publish_runs(_options(project, **given), run, releases, discard=discard):
         seen.append(each)
         if output_format == "text":
             click.echo(report.published_to_text(each))

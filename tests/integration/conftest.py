@@ -14,6 +14,8 @@ from builder.config import load_catalogue
 from builder.lock import locked_versions, read_lock
 from tests.integration import clouds
 from tests.integration.clouds import NAMESPACE, ROOT, Cloud, docker, run
+from tests.integration.registries import Server, serving
+from tests.integration.sets import Sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +78,25 @@ def walkthrough(images: None) -> Iterator[Cloud]:  # noqa: ARG001  (only needed)
         found.start(argv)
     yield found
     found.remove()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A registry for the tests of one module."""
+    with serving(Server(tmp_path_factory.mktemp("registry"))) as server:
+        yield server
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> str:
+    """Each test has repositories of its own."""
+    return f"n{abs(hash(request.node.name)) % 10**8}"
+
+
+@pytest.fixture
+def sets(plain: Server, tmp_path: Path, namespace: str) -> Sets:
+    """Small sets to publish to the module's registry."""
+    return Sets(tmp_path, plain.address, namespace)
 
 
 @pytest.fixture

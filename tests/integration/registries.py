@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -216,11 +217,20 @@ class Proxy:
 
     ``status`` answers 500, 502 or 503 itself; ``busy`` 429 with Retry-After; ``reset`` breaks the
     connection in the middle of the request's body, ``drop`` before the answer; ``cut`` sends a part
-    of the answer only; ``slow`` sends it in small pieces, some of them late.
+    of the answer only; ``slow`` sends it in small pieces, some of them late. A request whose first
+    line matches ``refuse`` is answered 412, always.
     """
 
-    def __init__(self, target: int, *, seed: int, rate: float, faults: Sequence[str] = FAULTS):
-        self.target, self.rate, self.faults = target, rate, tuple(faults)
+    def __init__(
+        self,
+        target: int,
+        *,
+        seed: int = 0,
+        rate: float = 0,
+        faults: Sequence[str] = FAULTS,
+        refuse: bytes | None = None,
+    ):
+        self.target, self.rate, self.faults, self.refuse = target, rate, tuple(faults), refuse
         self.random = random.Random(seed)  # noqa: S311
         self.counts: dict[str, int] = dict.fromkeys(faults, 0)
         self._lock = threading.Lock()
@@ -259,6 +269,10 @@ class Proxy:
             return False
         fault, random_ = self._draw()
         length = _length(head)
+        if self.refuse and re.match(self.refuse, head):
+            stream.read(length)
+            client.sendall(b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n")
+            return True
         if fault in ("status", "busy"):
             stream.read(length)
             line = "429 Too Many" if fault == "busy" else random_.choice(_ERRORS)

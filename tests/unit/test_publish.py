@@ -17,11 +17,12 @@ from builder.build import BuiltSet
 from builder.engine import LocalImage
 from builder.errors import ConfigError, PublishError, UsageError
 from builder.inputs import Inputs
-from builder.journal import Journal, Move, can_complete, to_take_back
+from builder.journal import Journal, Move
 from builder.layout import children, media_type, parse, parts, read_layout
 from builder.lease import Claim, parse_claims
 from builder.plan import make_plan
 from builder.publish import Published
+from builder.recovery import UNREADABLE, can_complete, to_take_back
 from builder.report import ImageReport, ReleaseReport, published_to_text, tags_to_text, to_json
 from builder.tagging import ImageTags, next_set_build, refuse_downgrades
 from builder.tags import Build, Step, Verdict
@@ -67,12 +68,16 @@ def test_a_journal_is_completed_if_everything_is_there() -> None:
     assert not can_complete(JOURNAL, tagged, whole=True)
 
 
-@given(st.lists(st.sampled_from(["old", "new", "other", None]), min_size=6, max_size=6))
+@given(st.lists(st.sampled_from(["old", "new", "other", None, UNREADABLE]), min_size=6, max_size=6))
 def test_what_others_moved_is_not_taken_back(there: list[str | None]) -> None:
     tagged = dict(zip(JOURNAL.steps, there, strict=True))
     back = to_take_back(JOURNAL, tagged)
-    assert all(tagged[each] == each.new for each in back)
-    assert [*reversed(back)] == [each for each in JOURNAL.steps if tagged[each] == each.new]
+    assert not {tagged[each] for each in back} & {"old", "other"}
+    assert all(each.old for each in back if tagged[each] is None)
+    stays = [each for each in JOURNAL.steps if each not in back]
+    assert not any(tagged[each] in (each.new, UNREADABLE) for each in stays)
+    assert not any(tagged[each] is None and each.old for each in stays)
+    assert [*reversed(back)] == [each for each in JOURNAL.steps if each in back]
 
 
 def test_a_journal_survives_its_artifact() -> None:
