@@ -20,8 +20,9 @@ from builder.model import Status
 from builder.prepare import new_run, prepare, render_plan
 from builder.promote import publish_passed, record_of
 from builder.provenance import Invocation, provenances
+from builder.record import NOT_SCANNED
 from builder.render import write
-from builder.report import NOT_ASKED_FOR, ImageReport, ReleaseReport, to_json
+from builder.report import ImageReport, ReleaseReport, to_json
 from builder.rootfs import bootstrap, cache_directory
 from builder.scanning import scan_with
 from builder.sign import signer
@@ -156,7 +157,7 @@ def _steps(run: _Run, plan: Plan) -> Iterator[ReleaseReport]:
     if not smoked.checks_passed or run.options.images:
         yield report
         return
-    verdict = scanned.verdict if scanned else NOT_ASKED_FOR
+    verdict = scanned.verdict if scanned else NOT_SCANNED
     passed = record_of(
         run.engine, run.prepared, plan, built, rendered, smoked.checks_passed, scan=verdict
     )
@@ -289,7 +290,7 @@ def _report(
         checks_passed=smoked.checks_passed,
         emulated=smoked.emulated,
         seconds=clock.seconds,
-        scan=scanned.status if scanned else NOT_ASKED_FOR,
+        scan=scanned.status if scanned else NOT_SCANNED,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from builder.layout import read_layout
 from builder.publish import discard_journal, publish
 from builder.record import NOT_SCANNED
 from builder.registry import Repository
+from builder.scanning import scan_tested, scanner_for
 from builder.sign import signer
 from builder.tagging import plan_tags
 from builder.tags import names_of
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
     from builder.publish import Published, Source
     from builder.record import ImageRecord, SetRecord
     from builder.render import Rendered
+    from builder.scan import Scanner, ScanOptions
     from builder.tagging import ImageTags
+
+log = logging.getLogger(__name__)
 
 _SAVED = "saved"
 
@@ -86,22 +91,51 @@ def publish_passed(
 
 
 def publish_runs(
-    options: Options, path: Path, releases: Sequence[str], *, discard: bool = False
+    options: Options,
+    path: Path,
+    releases: Sequence[str],
+    scanning: ScanOptions,
+    *,
+    discard: bool = False,
 ) -> Iterator[Published]:
     """Publish the sets that earlier runs tested; ``path`` is as ``tested.find_runs`` takes it.
 
-    ``discard`` forgets a journal first that cannot be read. Raises ``PublishError`` for the first
-    set that cannot be published.
+    What a run did not scan is scanned first, as ``scanning`` says. ``discard`` forgets a journal
+    that cannot be read. Raises ``PublishError`` or ``PolicyError`` for the first set that cannot be
+    published.
     """
     sets = _tested(options, path, releases)
-    hosts = {found.repository.split("/")[0] for found, _, _ in sets}
-    signers = {host: signer(options, host) for host in hosts}
+    attach = {host: signer(options, host) for host in {_host(found) for found, _, _ in sets}}
+    scanners = _scanners(options, scanning, sets)
     if discard:
         for repository in {found.repository for found, _, _ in sets}:
             discard_journal(Repository(repository))
     for found, catalogue, directory in sets:
-        attach = signers[found.repository.split("/")[0]]
-        yield publish_passed(options, catalogue, found, directory, attach)
+        host, passed = _host(found), found
+        if found.scan == NOT_SCANNED:
+            _require(Engine(), found.images)
+            log.info("%s: its run did not scan it", found.release)
+            passed = scan_tested(scanners[host], catalogue, found, directory)
+        yield publish_passed(options, catalogue, passed, directory, attach[host])
+
+
+def _scanners(
+    options: Options, scanning: ScanOptions, sets: Sequence[tuple[SetRecord, Catalogue, Path]]
+) -> dict[str, Scanner]:
+    """What scans the sets that were not, for each registry."""
+    unscanned: dict[str, list[str]] = {}
+    for found, _, _ in sets:
+        if found.scan == NOT_SCANNED:
+            unscanned.setdefault(_host(found), []).append(found.release)
+    catalogue = sets[0][1]
+    return {
+        host: scanner_for(options, host, scanning, catalogue, names)
+        for host, names in unscanned.items()
+    }
+
+
+def _host(found: SetRecord) -> str:
+    return found.repository.partition("/")[0]
 
 
 def preview_tags(
@@ -122,7 +156,7 @@ def _tested(
     sets = {name: tested.read_tested(directory) for name, directory in runs.items()}
     catalogue = load_catalogue(options.root)
     select_releases(catalogue, tuple(sets))
-    for host in {found.repository.split("/")[0] for found in sets.values()}:
+    for host in {_host(found) for found in sets.values()}:
         registry.check(host)
     return [(found, catalogue, runs[name].resolve()) for name, found in sets.items()]
 
@@ -133,9 +167,7 @@ def _local(directory: Path) -> Source:
 
     @contextmanager
     def source(images: Sequence[ImageRecord]) -> Iterator[Layout]:
-        engine.check(disk=0)
-        for image in images:
-            _check(engine, image)
+        _require(engine, images)
         _remove_saved(directory)
         path = directory / _SAVED / "images.tar"
         path.parent.mkdir()
@@ -151,6 +183,13 @@ def _local(directory: Path) -> Source:
 def _remove_saved(directory: Path) -> None:
     """Those of a publisher that was killed, too: docker keeps its unfinished file beside them."""
     shutil.rmtree(directory / _SAVED, ignore_errors=True)
+
+
+def _require(engine: Engine, images: Sequence[ImageRecord]) -> None:
+    """Raise ``PublishError`` unless these very images are on this machine."""
+    engine.check(disk=0)
+    for image in images:
+        _check(engine, image)
 
 
 def _check(engine: Engine, image: ImageRecord) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KIND = "application/vnd.openstack.builder.set.v1+json"
 NAME = "openstack-set"
 FORMAT = 2
-NOT_SCANNED = "not scanned"
+NOT_SCANNED = "not scanned: it was not asked for"
 BLOCKED = "blocked"
 
 
@@ -43,6 +43,11 @@ class ImageRecord(Frozen):
     def repository(self) -> str:
         """``reference`` without its tag."""
         return self.reference.rsplit(":", 1)[0]
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Those that it is for."""
+        return tuple(self.inputs["platform"].split(","))
 
 
 class SetRecord(Frozen):

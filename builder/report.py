@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from builder.record import NOT_SCANNED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -32,9 +34,6 @@ class ImageReport:
     pushed: bool
 
 
-NOT_ASKED_FOR = "not scanned: it was not asked for"
-
-
 @dataclass(frozen=True)
 class ReleaseReport:
     """One release of a run; ``seconds`` is the time of each step.
@@ -49,7 +48,7 @@ class ReleaseReport:
     checks_passed: int | None = None
     emulated: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
-    scan: str = NOT_ASKED_FOR
+    scan: str = NOT_SCANNED
     error: str | None = None
     published_as: str | None = None
     exit_code: int = 0
@@ -131,7 +130,8 @@ def published_to_text(each: Published) -> str:
     did = f"{each.uploaded} blobs uploaded, {each.moved} tags moved within {within}"
     if not each.moved:
         did = "published already: nothing uploaded, no tag moved"
-    return f"{table}\n\n{each.record.repository}:{each.record.build}\n{did}\n"
+    name = f"{each.record.repository}:{each.record.build}"
+    return f"{table}\n\n{name}\nscan: {each.record.scan}\n{did}\n"
 
 
 def tags_to_json(found: Sequence[tuple[SetRecord, Sequence[ImageTags]]]) -> str:

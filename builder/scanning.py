@@ -1,22 +1,26 @@
-"""Scans the images of releases that are on this machine: without a build."""
+"""Scans images that are on this machine: of releases, or of a set that a run tested."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder import scan
-from builder.engine import Engine, EngineError
-from builder.errors import UsageError
+from builder import scan, tested
+from builder.engine import Engine, EngineError, LocalImage
+from builder.errors import PublishError, UsageError
+from builder.plan import make_plan
+from builder.platforms import Platform
 from builder.prepare import new_run, prepare, render_plan
 from builder.render import write
 from builder.rootfs import cache_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from builder.engine import LocalImage
+    from builder.model import Catalogue
     from builder.plan import Plan
     from builder.prepare import Options, Prepared
+    from builder.record import SetRecord
     from builder.scan import Scanner, ScanOptions, ScanResult
 
 
@@ -45,12 +49,51 @@ def scan_releases(options: Options, scanning: ScanOptions) -> tuple[Scanner, Ite
 
 def scan_with(options: Options, scanning: ScanOptions, prepared: Prepared) -> Scanner:
     """What scans the images of ``options``; raises what ``scan.prepare`` does."""
-    releases = prepared.catalogue.releases
-    suites = dict.fromkeys(releases[plan.release].suite for plan in prepared.plans)
-    return scan.prepare(
-        options.root, options.registry, scanning, cache=cache_directory(),
-        suites=() if options.base_image else suites,
+    releases = [] if options.base_image else [plan.release for plan in prepared.plans]
+    return scanner_for(options, options.registry, scanning, prepared.catalogue, releases)
+
+
+def scanner_for(
+    options: Options,
+    registry: str,
+    scanning: ScanOptions,
+    catalogue: Catalogue,
+    releases: Iterable[str],
+) -> Scanner:
+    """What scans the images of ``releases`` for ``registry``; raises what ``scan.prepare`` does."""
+    suites = dict.fromkeys(catalogue.releases[name].suite for name in releases)
+    return scan.prepare(options.root, registry, scanning, cache=cache_directory(), suites=suites)
+
+
+def scan_tested(
+    scanner: Scanner, catalogue: Catalogue, found: SetRecord, directory: Path
+) -> SetRecord:
+    """Scan the images of a set that a run tested and kept in ``directory``; its record with that.
+
+    Raises ``PolicyError`` for what the policy blocks, ``PublishError`` for images that the
+    catalogue no longer has.
+    """
+    registry, _, name = found.repository.partition("/")
+    plan = make_plan(
+        catalogue, found.release, found.digests,
+        registry=registry,
+        namespace=name.rpartition("/")[0],
+        platforms=tuple(Platform(each) for each in found.images[0].platforms),
     )  # fmt: skip
+    if len(plan.images) < len(found.images):
+        missing = sorted(found.digests.keys() - {image.target for image in plan.images})
+        raise PublishError(
+            f"{found.release}: images/ has no {', '.join(missing)} any more",
+            hint="build and test the release again",
+        )
+    images = [
+        (each.target, LocalImage(each.reference, each.digest, each.size)) for each in found.images
+    ]
+    result = scan.scan_set(scanner, plan, images, directory / "rendered", directory / "scan")
+    scan.enforce(scanner, result)
+    scanned = found.model_copy(update={"scan": result.verdict})
+    tested.write(directory / tested.FILE, scanned)
+    return scanned
 
 
 def _local(engine: Engine, plan: Plan) -> Iterator[tuple[str, LocalImage]]:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.cli.options import downgrade_option, format_option, signing
+from builder.cli.options import (
+    downgrade_option,
+    format_option,
+    scan_options,
+    scan_options_of,
+    signing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +46,7 @@ def _options(project: Path | None, **given: Any) -> Options:
 @click.command(short_help="Publish a set that a run tested.")
 @_selection
 @signing
+@scan_options
 @click.option(
     "--discard-journal", "discard", is_flag=True,
     help="Go on without a journal that cannot be read any more.",
@@ -56,12 +63,15 @@ def publish(
 ) -> None:
     """Publish the set that RUN tested: a directory of a run, of one release of it, or of runs.
 
-    Of several runs it is the newest of each release. [default: runs]
+    Of several runs it is the newest of each release. A set that its run did not scan is scanned
+    first. [default: runs]
     """
     from builder import promote, report
 
+    scanning = scan_options_of(given)
+    options = _options(project, **given)
     seen = []
-    for each in promote.publish_runs(_options(project, **given), run, releases, discard=discard):
+    for each in promote.publish_runs(options, run, releases, scanning, discard=discard):
         seen.append(each)
         if output_format == "text":
             click.echo(report.published_to_text(each))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,6 +18,8 @@ import pytest
 import requests
 
 from builder.process import run
+from builder.record import NOT_SCANNED
+from tests.integration import advisories
 from tests.integration.clouds import ROOT
 from tests.integration.conftest import BUILDER
 
@@ -145,6 +148,28 @@ def test_a_run_that_tested_other_images_is_refused(published: Run, tmp_path: Pat
     done = builder(ROOT, "publish", run)
     assert (done.returncode, done.stdout) == (1, "")
     assert "does not say that the images of zed passed" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_that_did_not_scan_is_scanned_before_it_is_published(
+    published: Run, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(published.directory.parent, run)
+    record = run / "zed/tested-set.json"
+    verdict = json.loads(record.read_text())["scan"]
+    edit(record, verdict, NOT_SCANNED)
+    database = advisories.write(tmp_path / "db", datetime.now(UTC))
+    done = builder(ROOT, "publish", run, "--db-dir", database)
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
+    assert "zed: the policy blocks" in done.stderr
+    assert json.loads(record.read_text())["scan"] == NOT_SCANNED
+    for _ in range(2):
+        done = builder(ROOT, "publish", run)
+        assert done.returncode == 0, done.stderr
+        assert f"scan: {verdict}\npublished already" in done.stdout
+        assert json.loads(record.read_text())["scan"] == verdict
+    assert "its run did not scan it" not in done.stderr
 
 
 def stale(root: Path, *options: str) -> dict[str, list[str]]:

@@ -238,7 +238,8 @@ def test_records_that_say_the_same(catalogue: Catalogue) -> None:
 
 def test_what_was_published_for_people(catalogue: Catalogue) -> None:
     found = Published(record(catalogue).model_copy(update={"build": "zed-20261124.1"}), 3, 9, 0.07)
-    *_, name, did = published_to_text(found).splitlines()
+    *_, name, scan, did = published_to_text(found).splitlines()
+    assert scan == f"scan: {found.record.scan}"
     assert name == "127.0.0.1:5001/openstack/openstack-set:zed-20261124.1"
     assert did == "3 blobs uploaded, 9 tags moved within 70 ms"
     assert "nothing uploaded, no tag moved" in published_to_text(replace(found, moved=0))
