@@ -23,6 +23,7 @@ unit: setup ## Run the unit tests
 	.venv/bin/pytest tests/unit --numprocesses=auto --maxprocesses=4
 
 integration: setup ## Run the integration tests, on the real engine
+	scripts/setup --tests
 	.venv/bin/pytest tests/integration --durations=20
 
 requirements: ## Lock the Python dependencies again (everything to its newest: FLAGS=--upgrade)

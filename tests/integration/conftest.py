@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from pathlib import Path
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,12 +14,12 @@ from builder.lock import locked_versions, read_lock
 from tests.integration import clouds
 from tests.integration.clouds import NAMESPACE, ROOT, Cloud, docker, run
 from tests.integration.registries import Server, serving
+from tests.integration.runs import BUILDER, Run, build, left_behind
 from tests.integration.sets import Sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-BUILDER = Path(sys.executable).with_name("builder")
+    from pathlib import Path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,8 +49,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every image of zed as the checkout describes it; seconds when nothing changed."""
     if NAMESPACE == "openstack":
         runs = tmp_path_factory.mktemp("runs")
-        build = ("build", "--release", "zed", "--no-smoke", "--runs", str(runs))
-        done = run(str(BUILDER), "--project", str(ROOT), *build, limit=1200)
+        argv = ("build", "--release", "zed", "--no-smoke", "--runs", str(runs))
+        done = run(str(BUILDER), "--project", str(ROOT), *argv, limit=1200)
         assert done.code == 0, done.output
 
 
@@ -97,6 +96,29 @@ def namespace(request: pytest.FixtureRequest) -> str:
 def sets(plain: Server, tmp_path: Path, namespace: str) -> Sets:
     """Small sets to publish to the module's registry."""
     return Sets(tmp_path, plain.address, namespace)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project to break."""
+    copy = tmp_path / "project"
+    copy.mkdir()
+    for name in ("images", "locks"):
+        shutil.copytree(ROOT / name, copy / name)
+    shutil.copy(ROOT / "versions.yaml", copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """zed, built, tested and pushed."""
+    runs = tmp_path_factory.mktemp("runs")
+    before = left_behind()
+    done = build(ROOT, runs, "--push", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (report,) = json.loads(done.stdout)["releases"]
+    (directory,) = runs.glob("*/zed")
+    return Run(report, directory, left_behind() - before)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from builder.platforms import Platform, native
 from tests.integration.clouds import ROOT, docker
-from tests.integration.test_build import build
+from tests.integration.runs import build
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,7 @@ from builder.registry import Repository
 from builder.scan import ScanOptions, trivy
 from tests.integration import advisories
 from tests.integration.clouds import ROOT, docker, until
-from tests.integration.conftest import BUILDER
+from tests.integration.runs import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

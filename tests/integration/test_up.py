@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration import clouds
 from tests.integration.clouds import NAMESPACE, ROOT, Done, docker, run
-from tests.integration.conftest import BUILDER
+from tests.integration.runs import BUILDER
 
 pytestmark = pytest.mark.usefixtures("images")
 

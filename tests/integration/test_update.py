@@ -12,7 +12,7 @@ import pytest
 from builder.config import load_catalogue
 from builder.lock import locked_versions, read_lock
 from tests.integration.clouds import ROOT, Done, run
-from tests.integration.conftest import BUILDER
+from tests.integration.runs import BUILDER
 
 if TYPE_CHECKING:
     from pathlib import Path

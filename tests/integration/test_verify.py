@@ -33,8 +33,8 @@ from builder.render import Provenance
 from builder.sign import signer
 from builder.tags import Names
 from tests.integration import pushed
-from tests.integration.conftest import BUILDER
 from tests.integration.registries import LayoutSource, Server, make_images, make_set
+from tests.integration.runs import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
