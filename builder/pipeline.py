@@ -13,6 +13,7 @@ from builder import compose, evidence, lock, registry, scan, tested
 from builder.build import Caches
 from builder.build import build as build_set
 from builder.config import select_targets
+from builder.digests import of_registry
 from builder.engine import Engine
 from builder.errors import BuilderError, UsageError
 from builder.freshness import survey
@@ -151,6 +152,8 @@ def _steps(run: _Run, plan: Plan) -> Iterator[ReleaseReport]:
             rootfs=rootfs, builder=run.options.builder,
             caches=Caches(run.options.cache_from, run.options.cache_to),
         )  # fmt: skip
+        if run.push and not run.engine.has_containerd_store():
+            built = of_registry(run.engine, plan, built)
     smoked = _smoke(run, plan, directory, clock) if run.smoke else _Smoked()
     scanned = _scan(run.scanner, plan, built, directory, clock) if run.scanner else None
     report = _report(plan, rendered, built, smoked, scanned, clock)

@@ -70,8 +70,26 @@ class Images(Client):
         """The local image of that name; raises ``EngineError`` when there is none."""
         with translated(f"no local image {reference}"):
             image = self._docker.image.inspect(reference)
-            digests = [digest.split("@")[1] for digest in image.repo_digests or ()]
-            return LocalImage(reference, digests[0] if digests else image.id, image.size or 0)
+        digests = [each.split("@") for each in image.repo_digests or ()]
+        own = [digest for name, digest in digests if reference.startswith((f"{name}:", f"{name}@"))]
+        digest = (*own, *(digest for _, digest in digests), image.id)[0]
+        return LocalImage(reference, digest, image.size or 0)
+
+    def id(self, reference: str) -> str:
+        """What the engine's own store calls a local image; raises ``EngineError``."""
+        with translated(f"no local image {reference}"):
+            return self._docker.image.inspect(reference).id
+
+    def push(self, reference: str, name: str) -> str:
+        """Push a local image as ``name``; the digest that it has there. Raises ``EngineError``."""
+        log.info("+ docker push %s", name)
+        with translated(f"cannot push {name}"):
+            self._docker.image.tag(reference, name)
+            try:
+                self._docker.image.push(name, quiet=True)
+            finally:
+                self._docker.image.remove(name)
+        return self.image(reference).digest
 
     def contents(self, reference: str) -> Contents:
         """What is in an image, which is pulled when it is not here; raises ``EngineError``."""

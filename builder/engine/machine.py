@@ -66,8 +66,6 @@ class Machine(Client):
         if done.returncode != 0:
             raise MachineError(f"no builder {builder}: {done.stderr.strip()}", hint=_BUILDER_HINT)
         known = {name for line in _NODES.findall(done.stdout) for name in _PLATFORM.findall(line)}
-        with translated("cannot inspect the engine"):
-            store = self._docker.system.info().driver_status or ()
         missing = [each for each in platforms if each not in known]
         if missing:
             architecture = missing[0].partition("/")[2]
@@ -77,12 +75,18 @@ class Machine(Client):
                 hint=f"emulate it: scripts/setup --emulate {architecture}; "
                 "or name a builder with such a node with --builder",
             )
-        if not any("containerd" in value for pair in store for value in pair):
+        if not self.has_containerd_store():
             raise MachineError(
                 "this engine's image store keeps images of one platform only",
                 hint='turn on "containerd-snapshotter" in its daemon.json '
                 "(https://docs.docker.com/engine/storage/containerd/)",
             )
+
+    def has_containerd_store(self) -> bool:
+        """Whether an image has its digest before it is pushed, and may be for several platforms."""
+        with translated("cannot inspect the engine"):
+            store = self._docker.system.info().driver_status or ()
+        return any("containerd" in value for pair in store for value in pair)
 
     def _check_plugin(self, plugin: str) -> None:
         try:
