@@ -25,6 +25,7 @@ from builder.record import NOT_SCANNED
 from builder.render import write
 from builder.report import ImageReport, ReleaseReport, to_json
 from builder.rootfs import bootstrap, cache_directory
+from builder.saved import DIRECTORY, SavedImages
 from builder.scanning import scan_with
 from builder.sign import signer
 from builder.smoke import smoke
@@ -139,11 +140,42 @@ def _keep(run: _Run, reports: Sequence[ReleaseReport]) -> None:
     (run.directory / "report.json").write_text(to_json(reports), encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What was made of a release: out of which files, since when; ``directory`` keeps the rest."""
+
+    plan: Plan
+    directory: Path
+    rendered: Rendered
+    built: BuiltSet
+    started: datetime
+
+
 def _steps(run: _Run, plan: Plan) -> Iterator[ReleaseReport]:
     """Every step for one release: its report once it has passed, and again once it is pushed."""
+    clock = _Clock()
+    made = _make(run, plan, clock)
+    smoked = _smoke(run, plan, made.directory, clock) if run.smoke else _Smoked()
+    images = [image for _, image in made.built.images]
+    with SavedImages(run.engine, images, made.directory / DIRECTORY) as saved:
+        scanned = _scan(run.scanner, made, saved, clock) if run.scanner else None
+        passed: SetRecord | None = None
+        if smoked.checks_passed and not run.options.images:
+            verdict = scanned.verdict if scanned else NOT_SCANNED
+            passed = _record(run, made, smoked.checks_passed, verdict)
+        report = _report(made, smoked, scanned, clock)
+        yield report
+        if passed and run.push:
+            with clock.step("push"):
+                published = publish_passed(
+                    run.options, run.prepared.catalogue, passed, made.directory, run.attach, saved
+                )
+            yield _pushed(report, published)
+
+
+def _make(run: _Run, plan: Plan, clock: _Clock) -> _Made:
     started = datetime.now(UTC)
     directory = (run.directory / plan.release).resolve()
-    clock = _Clock()
     log.info("%s: everything of this run is kept in %s", plan.release, directory)
     rootfs, rendered = _render(run, plan, directory, clock)
     with clock.step("build"):
@@ -154,24 +186,7 @@ def _steps(run: _Run, plan: Plan) -> Iterator[ReleaseReport]:
         )  # fmt: skip
         if run.push and not run.engine.has_containerd_store():
             built = of_registry(run.engine, plan, built)
-    smoked = _smoke(run, plan, directory, clock) if run.smoke else _Smoked()
-    scanned = _scan(run.scanner, plan, built, directory, clock) if run.scanner else None
-    report = _report(plan, rendered, built, smoked, scanned, clock)
-    if not smoked.checks_passed or run.options.images:
-        yield report
-        return
-    verdict = scanned.verdict if scanned else NOT_SCANNED
-    passed = record_of(
-        run.engine, run.prepared, plan, built, rendered, smoked.checks_passed, scan=verdict
-    )
-    _record(run, plan, rendered, passed, directory, started)
-    yield report
-    if run.push:
-        with clock.step("push"):
-            published = publish_passed(
-                run.options, run.prepared.catalogue, passed, directory, run.attach
-            )
-        yield _pushed(report, published)
+    return _Made(plan, directory, rendered, built, started)
 
 
 def _render(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> tuple[Path | None, Rendered]:
@@ -235,25 +250,28 @@ def _smoke_emulated(
     }  # fmt: skip
 
 
-def _scan(
-    scanner: Scanner, plan: Plan, built: BuiltSet, directory: Path, clock: _Clock
-) -> ScanResult:
+def _scan(scanner: Scanner, made: _Made, saved: SavedImages, clock: _Clock) -> ScanResult:
     with clock.step("scan"):
         scanned = scan.scan_set(
-            scanner, plan, built.images, directory / "rendered", directory / "scan"
-        )
+            scanner, made.plan, made.built.images, saved,
+            made.directory / "rendered", made.directory / "scan",
+        )  # fmt: skip
         scan.enforce(scanner, scanned)
     return scanned
 
 
-def _record(
-    run: _Run, plan: Plan, rendered: Rendered, passed: SetRecord, directory: Path, started: datetime
-) -> None:
-    """Keep what says that the set passed, and what its images were made of."""
+def _record(run: _Run, made: _Made, checks_passed: int, verdict: str) -> SetRecord:
+    """The record of a set that passed; kept with what says what its images were made of."""
+    plan, directory = made.plan, made.directory
+    passed = record_of(
+        run.engine, run.prepared, plan, made.built, made.rendered, checks_passed, scan=verdict
+    )
     tested.write(directory / tested.FILE, passed)
-    invocation = Invocation(run.directory.name, started, datetime.now(UTC))
-    documents = provenances(plan, rendered, run.prepared.locks[plan.release], invocation)
+    invocation = Invocation(run.directory.name, made.started, datetime.now(UTC))
+    lock_text = run.prepared.locks[plan.release]
+    documents = provenances(plan, made.rendered, lock_text, invocation)
     evidence.write(directory / evidence.DIRECTORY, documents)
+    return passed
 
 
 def only_stale(options: Options) -> Options:
@@ -269,26 +287,21 @@ def only_stale(options: Options) -> Options:
 
 
 def _report(
-    plan: Plan,
-    rendered: Rendered,
-    built: BuiltSet,
-    smoked: _Smoked,
-    scanned: ScanResult | None,
-    clock: _Clock,
+    made: _Made, smoked: _Smoked, scanned: ScanResult | None, clock: _Clock
 ) -> ReleaseReport:
     images = tuple(
         ImageReport(
             target=target,
             reference=image.reference,
             digest=image.digest,
-            input_hash=rendered.inputs[target].digest,
+            input_hash=made.rendered.inputs[target].digest,
             size=image.size,
             pushed=False,
         )
-        for target, image in built.images
+        for target, image in made.built.images
     )
     return ReleaseReport(
-        release=plan.release,
+        release=made.plan.release,
         images=images,
         checks_passed=smoked.checks_passed,
         emulated=smoked.emulated,

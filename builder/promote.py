@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from builder import evidence, lock, registry, tested
+from builder import evidence, lock, registry, saved, tested
 from builder.config import load_catalogue, select_releases
-from builder.engine import Engine, EngineError
-from builder.errors import PublishError
-from builder.layout import read_layout
+from builder.engine import Engine, LocalImage
 from builder.publish import discard_journal, publish
 from builder.record import NOT_SCANNED
 from builder.registry import Repository
+from builder.saved import SavedImages
 from builder.scanning import scan_tested, scanner_for
 from builder.sign import signer
 from builder.tagging import plan_tags
@@ -28,19 +25,16 @@ if TYPE_CHECKING:
 
     from builder.build import BuiltSet
     from builder.evidence import Attach
-    from builder.layout import Layout
     from builder.model import Catalogue
     from builder.plan import Plan
     from builder.prepare import Options, Prepared
     from builder.publish import Published, Source
-    from builder.record import ImageRecord, SetRecord
+    from builder.record import SetRecord
     from builder.render import Rendered
     from builder.scan import Scanner, ScanOptions
     from builder.tagging import ImageTags
 
 log = logging.getLogger(__name__)
-
-_SAVED = "saved"
 
 
 def record_of(
@@ -73,6 +67,7 @@ def publish_passed(
     passed: SetRecord,
     directory: Path,
     attach: Attach | None,
+    source: Source,
 ) -> Published:
     """Publish a set that passed; its release manifest is kept in ``directory``, too.
 
@@ -80,13 +75,12 @@ def publish_passed(
     """
     names = names_of(catalogue, passed.release)
     published = publish(
-        passed, names, _local(directory),
+        passed, names, source,
         attach=attach,
         documents=evidence.read(directory / evidence.DIRECTORY),
         allow_downgrade=options.allow_downgrade,
     )  # fmt: skip
     tested.write(directory / tested.MANIFEST, published.record)
-    _remove_saved(directory)
     return published
 
 
@@ -112,11 +106,12 @@ def publish_runs(
             discard_journal(Repository(repository))
     for found, catalogue, directory in sets:
         host, passed = _host(found), found
-        if found.scan == NOT_SCANNED:
-            _require(Engine(), found.images)
-            log.info("%s: its run did not scan it", found.release)
-            passed = scan_tested(scanners[host], catalogue, found, directory)
-        yield publish_passed(options, catalogue, passed, directory, attach[host])
+        with _saved(found, directory) as images:
+            if found.scan == NOT_SCANNED:
+                log.info("%s: its run did not scan it", found.release)
+                passed = scan_tested(scanners[host], catalogue, found, directory, images)
+            published = publish_passed(options, catalogue, passed, directory, attach[host], images)
+        yield published
 
 
 def _scanners(
@@ -161,47 +156,6 @@ def _tested(
     return [(found, catalogue, runs[name].resolve()) for name, found in sets.items()]
 
 
-def _local(directory: Path) -> Source:
-    """The images of this machine, which have to be those that passed."""
-    engine = Engine()
-
-    @contextmanager
-    def source(images: Sequence[ImageRecord]) -> Iterator[Layout]:
-        _require(engine, images)
-        _remove_saved(directory)
-        path = directory / _SAVED / "images.tar"
-        path.parent.mkdir()
-        try:
-            engine.save([image.reference for image in images], path)
-            yield read_layout(path)
-        finally:
-            _remove_saved(directory)
-
-    return source
-
-
-def _remove_saved(directory: Path) -> None:
-    """Those of a publisher that was killed, too: docker keeps its unfinished file beside them."""
-    shutil.rmtree(directory / _SAVED, ignore_errors=True)
-
-
-def _require(engine: Engine, images: Sequence[ImageRecord]) -> None:
-    """Raise ``PublishError`` unless these very images are on this machine."""
-    engine.check(disk=0)
-    for image in images:
-        _check(engine, image)
-
-
-def _check(engine: Engine, image: ImageRecord) -> None:
-    try:
-        there = engine.image(image.reference).digest
-    except EngineError as error:
-        raise PublishError(
-            f"{image.reference} is neither on this machine nor in the registry",
-            hint="build and test the release again",
-        ) from error
-    if there != image.digest:
-        raise PublishError(
-            f"{image.reference} is {there} on this machine, but {image.digest} was tested",
-            hint="it was built again since: publish the newest run, or build and test it again",
-        )
+def _saved(found: SetRecord, directory: Path) -> SavedImages:
+    images = [LocalImage(each.reference, each.digest, each.size) for each in found.images]
+    return SavedImages(Engine(), images, directory / saved.DIRECTORY)

@@ -12,6 +12,7 @@ from builder.platforms import Platform
 from builder.prepare import new_run, prepare, render_plan
 from builder.render import write
 from builder.rootfs import cache_directory
+from builder.saved import DIRECTORY, SavedImages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,15 +35,19 @@ def scan_releases(options: Options, scanning: ScanOptions) -> tuple[Scanner, Ite
     engine = Engine()
     engine.check(disk=0)
     scanner = scan_with(options, scanning, prepared)
-    images = [(plan, tuple(_local(engine, plan))) for plan in prepared.plans]
+    sets = [(plan, tuple(_local(engine, plan))) for plan in prepared.plans]
     run = new_run(options).resolve()
 
     def results() -> Iterator[ScanResult]:
-        for plan, local in images:
+        for plan, local in sets:
             directory = run / plan.release
             rendered = directory / "rendered"
             write(render_plan(options, prepared, plan, base_digest="unknown"), rendered)
-            yield scan.scan_set(scanner, plan, local, rendered, directory / "scan")
+            with SavedImages(
+                engine, [image for _, image in local], directory / DIRECTORY
+            ) as images:
+                found = scan.scan_set(scanner, plan, local, images, rendered, directory / "scan")
+            yield found
 
     return scanner, results()
 
@@ -66,7 +71,11 @@ def scanner_for(
 
 
 def scan_tested(
-    scanner: Scanner, catalogue: Catalogue, found: SetRecord, directory: Path
+    scanner: Scanner,
+    catalogue: Catalogue,
+    found: SetRecord,
+    directory: Path,
+    saved: SavedImages,
 ) -> SetRecord:
     """Scan the images of a set that a run tested and kept in ``directory``; its record with that.
 
@@ -89,7 +98,7 @@ def scan_tested(
     images = [
         (each.target, LocalImage(each.reference, each.digest, each.size)) for each in found.images
     ]
-    result = scan.scan_set(scanner, plan, images, directory / "rendered", directory / "scan")
+    result = scan.scan_set(scanner, plan, images, saved, directory / "rendered", directory / "scan")
     scan.enforce(scanner, result)
     scanned = found.model_copy(update={"scan": result.verdict})
     tested.write(directory / tested.FILE, scanned)

@@ -27,13 +27,14 @@ from builder.transport import is_loopback
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from builder.engine import LocalImage
     from builder.model import Suite
     from builder.plan import Plan
     from builder.policy import Policy
+    from builder.saved import SavedImages
     from builder.scan.database import Database
     from builder.scan.findings import Report
     from builder.scan.store import Analysis
@@ -97,24 +98,32 @@ def scan_set(
     scanner: Scanner,
     plan: Plan,
     images: Iterable[tuple[str, LocalImage]],
+    saved: SavedImages,
     dockerfiles: Path,
     directory: Path,
 ) -> ScanResult:
     """Scan the local ``images`` of a release, and the rendered ``dockerfiles`` they came out of.
+
+    Those that were not read before are read as ``saved`` writes them.
 
     Everything that was found is written to ``directory``, and what is attached to the images to
     the evidence beside it. Raises ``ScanError``; what the policy says of the result is for
     ``enforce``.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    analyses = {
+        target: scanner.store.analysis(plan.image(target).repository, image)
+        for target, image in images
+    }
     with scanner.store.locked():
-        analysed = [
-            (target, scanner.store.analysis(plan.image(target).repository, image.digest))
-            for target, image in images
-        ]
+        unread = [each.digest for each in analyses.values() if not each.is_there]
+        layout = _layout(saved, plan, unread) if unread else None
         with ThreadPoolExecutor(max_workers=2) as pool:
             scans = tuple(
-                pool.map(lambda each: _scan(scanner, each[0], each[1], directory), analysed)
+                pool.map(
+                    lambda each: _scan(scanner, each[0], each[1], layout, directory),
+                    analyses.items(),
+                )
             )
         report = scanner.store.dockerfiles(dockerfiles)
     published = {image.recipe for image in plan.images}
@@ -135,6 +144,14 @@ def scan_set(
     )
     log.info("scan: %s: %s", plan.release, result.status)
     return result
+
+
+def _layout(saved: SavedImages, plan: Plan, digests: Sequence[str]) -> Path | None:
+    """Where Trivy finds the images; None for the engine, which knows whose platform is ours."""
+    if not plan.foreign:
+        return saved.layout(digests)
+    saved.check(digests)
+    return None
 
 
 def enforce(scanner: Scanner, result: ScanResult) -> None:
@@ -172,8 +189,11 @@ def _without_advisories(names: Iterable[str]) -> str:
     return f"the vulnerability database has no advisories for {listed}" if listed else ""
 
 
-def _scan(scanner: Scanner, target: str, analysis: Analysis, directory: Path) -> ImageScan:
+def _scan(
+    scanner: Scanner, target: str, analysis: Analysis, layout: Path | None, directory: Path
+) -> ImageScan:
     database = scanner.database
+    scanner.store.read(analysis, layout)
     image = analysis.report()
     unscanned = (
         database.unusable

@@ -24,6 +24,7 @@ from builder.scan import probe, sbom
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from builder.engine import LocalImage
     from builder.scan.database import Database
     from builder.scan.probe import Ecosystems
     from builder.scan.trivy import Trivy
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _UNUSED_DAYS = 30
 # Of what is kept: another one makes everything anew.
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Store:
 
     directory: Path
     trivy: Trivy
+    _reading: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _probing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
@@ -56,20 +58,21 @@ class Store:
             self._remove_unused()
             yield
 
-    def analysis(self, repository: str, digest: str) -> Analysis:
-        """Of the local image ``repository@digest``; raises ``ScanError``."""
-        reference = f"{repository}@{digest}"
+    def analysis(self, repository: str, image: LocalImage) -> Analysis:
+        """Where what is known of a local image is, or will be; ``repository`` is for its name."""
+        reference = f"{repository}@{image.digest}"
         directory = self._entry("image", reference.encode())
-        found = Analysis(reference, digest, directory)
-        if not directory.is_dir():
-            log.info("scan: reading %s", found.reference)
+        return Analysis(reference, image.digest, image.reference, directory)
+
+    def read(self, image: Analysis, layout: Path | None) -> None:
+        """Read an image, once; out of an OCI layout, or else the engine. Raises ``ScanError``."""
+        if not image.is_there:
             with tempfile.TemporaryDirectory(prefix="new-", dir=self.directory) as scratch:
                 new = Path(scratch) / "image"
                 new.mkdir()
-                self._analyse(replace(found, directory=new))
-                new.rename(directory)
-        os.utime(directory)
-        return found
+                self._analyse(replace(image, directory=new), layout)
+                new.rename(image.directory)
+        os.utime(image.directory)
 
     def vulnerabilities(
         self, analysis: Analysis, database: Database, vex: tuple[Path, ...]
@@ -117,13 +120,13 @@ class Store:
         os.utime(path)
         return _read(path)
 
-    def _analyse(self, found: Analysis) -> None:
-        self.trivy.image(found.reference, found.image)
-        report = found.report()
-        # The image may have other names here, which are nothing to who gets it under this one.
-        report["Metadata"] |= {"RepoTags": [], "RepoDigests": [found.reference]}
-        found.image.write_text(json.dumps(report), encoding="utf-8")
-        created = report["Metadata"]["ImageConfig"]["created"]
+    def _analyse(self, found: Analysis, layout: Path | None) -> None:
+        with self._reading:  # one at a time, as Trivy's cache of layers is
+            log.info("scan: reading %s", found.reference)
+            local = f"{layout}@{found.digest}" if layout else found.local
+            self.trivy.image(local, found.image, is_layout=layout is not None)
+        found.image.write_text(json.dumps(_named(found.report(), found)), encoding="utf-8")
+        created = found.report()["Metadata"]["ImageConfig"]["created"]
         for kind, path in (("cyclonedx", found.cyclonedx), ("spdx-json", found.spdx)):
             self.trivy.convert(found.image, kind, path)
             path.write_bytes(sbom.settled(path.read_bytes(), found.digest, created))
@@ -141,11 +144,20 @@ class Store:
 
 @dataclass(frozen=True)
 class Analysis:
-    """The files about one image: Trivy's report on it, and its two SBOMs."""
+    """The files about one image: Trivy's report on it, and its two SBOMs.
+
+    ``local`` is what the engine calls it, ``reference`` the name under which others get it.
+    """
 
     reference: str
     digest: str
+    local: str
     directory: Path
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the image was read."""
+        return self.directory.is_dir()
 
     @property
     def image(self) -> Path:
@@ -165,6 +177,19 @@ class Analysis:
     def report(self) -> dict[str, Any]:
         """What is in ``image``."""
         return _read(self.image)
+
+
+def _named(report: dict[str, Any], image: Analysis) -> dict[str, Any]:
+    """With the name under which others get the image, in place of what it is called here."""
+    name = report["ArtifactName"]
+    metadata = report["Metadata"] | {"RepoTags": [], "RepoDigests": [image.reference]}
+    metadata.pop("Reference", None)
+    results = [
+        {**each, "Target": each["Target"].replace(name, image.reference, 1)}
+        for each in report.get("Results") or ()
+    ]
+    named = {"ArtifactName": image.reference, "Metadata": metadata}
+    return {**report, **named, "Results": results}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -20,6 +20,8 @@ _HINT = "run scripts/setup, or name one with --trivy"
 # An ignore file, a configuration file or a setting in the environment could hide findings.
 _COMMON = ("--config=", "--ignorefile=", "--quiet", "--disable-telemetry", "--skip-version-check")
 _OFFLINE = ("--offline-scan", "--skip-db-update", "--skip-java-db-update")
+# Python runs it only beside the source that it was made of, which is searched.
+_WITHOUT_BYTECODE = "--skip-files=**/__pycache__/*.pyc"
 _KEPT = frozenset(
     f"TRIVY_{name}"
     for name in (
@@ -37,17 +39,17 @@ class Trivy:
     version: str
     cache: Path
 
-    def image(self, reference: str, output: Path) -> None:
-        """Packages, secrets and licences of a local image as Trivy's JSON report.
+    def image(self, name: str, output: Path, *, is_layout: bool) -> None:
+        """Packages, secrets and licences of an image as Trivy's JSON report.
 
-        Raises ``ScanError``.
+        It is the engine's, or in an OCI layout, as ``DIRECTORY@DIGEST``. Raises ``ScanError``.
         """
+        source = ("--input", name) if is_layout else ("--image-src=docker", name)
         self._run(
-            *("image", *_OFFLINE, "--image-src=docker", "--scanners=secret,license"),
-            "--image-config-scanners=secret",
-            *("--secret-config=", "--timeout=30m", f"--cache-dir={self.cache}"),
-            *("--format=json", f"--output={output}", reference),
-        )  # fmt: skip
+            *("image", *_OFFLINE, "--scanners=secret,license", "--image-config-scanners=secret"),
+            *("--secret-config=", _WITHOUT_BYTECODE, "--timeout=30m", f"--cache-dir={self.cache}"),
+            *("--format=json", f"--output={output}", *source),
+        )
 
     def convert(self, report: Path, kind: str, output: Path) -> None:
         """A JSON report in another format of Trivy's; raises ``ScanError``."""

@@ -1,0 +1,103 @@
+"""A set's images as files: an OCI image layout, which the scan reads and the registry gets.
+
+The engine writes all that are needed at once, so that a layer of several images is written once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from builder.engine import EngineError
+from builder.errors import PublishError
+from builder.layout import read_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from builder.engine import Engine, LocalImage
+    from builder.layout import Layout
+    from builder.record import ImageRecord
+
+
+# Where a run keeps them, in the directory of a release.
+DIRECTORY = "saved"
+
+
+class SavedImages:
+    """Local images, written below ``directory`` when they are first needed, and removed at the end.
+
+    ``images`` have the digests that they must have.
+    """
+
+    def __init__(self, engine: Engine, images: Iterable[LocalImage], directory: Path) -> None:
+        self._engine, self._directory = engine, directory.resolve()
+        self._images = {image.digest: image for image in images}
+        self._written: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self._remove()  # what a run that was killed has left
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._remove()
+
+    def layout(self, digests: Collection[str]) -> Path | None:
+        """A layout with the images of ``digests`` in its index.
+
+        None from an engine that pushes other manifests than it would write. Raises ``PublishError``
+        if an image is another by now, ``EngineError`` if there is no room for them.
+        """
+        self.check(digests)
+        if not self._engine.has_containerd_store():
+            return None
+        layout = self._directory / "layout"
+        if not self._written.issuperset(digests):
+            layout.mkdir(parents=True, exist_ok=True)
+            archive = self._directory / "images.tar"
+            references = [self._images[digest].reference for digest in digests]
+            self._engine.save(references, archive)
+            with tarfile.open(archive, "r:") as tar:
+                tar.extractall(layout, filter="data")
+            archive.unlink()
+            self._written.update(digests)
+        return layout
+
+    def check(self, digests: Collection[str]) -> None:
+        """Raise ``PublishError`` unless the images of ``digests`` are on this machine."""
+        self._engine.check(disk=0)
+        for digest in digests:
+            self._check(self._images[digest])
+
+    @contextmanager
+    def __call__(self, images: Sequence[ImageRecord]) -> Iterator[Layout]:
+        """See ``publish.Source``."""
+        layout = self.layout([image.digest for image in images])
+        if layout is None:
+            raise PublishError(
+                f"{images[0].repository}@{images[0].digest} is gone from the registry, "
+                "and this engine would push another",
+                hint="build and test the release again",
+            )
+        yield read_layout(layout)
+
+    def _check(self, image: LocalImage) -> None:
+        try:
+            there = self._engine.image(image.reference).digest
+        except EngineError as error:
+            raise PublishError(
+                f"{image.reference} is not on this machine",
+                hint="build and test the release again",
+            ) from error
+        if there != image.digest:
+            raise PublishError(
+                f"{image.reference} is {there} on this machine, but {image.digest} was tested",
+                hint="it was built again since: publish the newest run, or build and test it again",
+            )
+
+    def _remove(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._written.clear()

@@ -1,0 +1,99 @@
+"""An engine without containerd's image store, whose images get their digests from a registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builder import pipeline
+from builder.engine import Engine
+from builder.publish import publish
+from builder.push import is_complete
+from builder.registry import Repository
+from builder.scan import ScanOptions
+from builder.tags import Names
+from tests.integration.clouds import until
+from tests.integration.registries import make_set
+from tests.integration.scans import REGISTRY, options, project, reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from builder.layout import Layout
+    from builder.record import ImageRecord
+
+
+@contextmanager
+def engine() -> Iterator[str]:
+    """A second Docker Engine on this machine, without a network; its address."""
+    directory = Path(tempfile.mkdtemp(prefix="builder-engine-"))
+    config = directory / "daemon.json"
+    config.write_text(json.dumps({"features": {"containerd-snapshotter": False}}))
+    address = f"unix://{directory}/socket"
+    places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *("dockerd", "--config-file", config, "--host", address, "--bridge", "none"),
+                *("--iptables=false", "--ip6tables=false"),
+                *(f"--{option}={directory / name}" for option, name in places.items()),
+            ],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        until("the second engine", lambda: answers(address))
+        yield address
+    finally:
+        process.terminate()
+        process.wait(60)
+        shutil.rmtree(directory)
+
+
+def answers(address: str) -> bool:
+    argv = ["docker", "--host", address, "version"]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def not_asked_for(images: Sequence[ImageRecord]) -> Iterator[Layout]:
+    raise AssertionError(f"{images} are in the registry")
+    yield
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root starts an engine")
+def test_a_set_is_tested_and_scanned_as_the_registry_has_it(
+    tmp_path: Path, versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine() as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+        with project(tmp_path / "project", versions) as bench:
+            assert not Engine().has_containerd_store()
+            own = Engine().image(reference(bench)).digest
+            (report,) = pipeline.build(
+                options(bench), run_smoke=False, push=True, scanning=ScanOptions()
+            )
+            (image,) = report.images
+            found = bench.found()
+            assert image.digest != own
+            assert [each["digest"] for each in found["images"]] == [image.digest]
+            repository = Repository(reference(bench).rpartition(":")[0])
+            assert is_complete(repository, image.digest)
+            manifest = repository.manifest(image.digest)
+            assert manifest
+            assert manifest.content["config"]["digest"] == own
+            assert repository.tags() == []  # no staging tag, and no other yet
+
+            made = make_set(REGISTRY, {"keystone": image.digest})
+            text = made.model_dump_json().replace("/openstack/", f"/{bench.namespace}/")
+            publish(type(made).model_validate_json(text), Names("zed", "2022.2"), not_asked_for)
+            assert repository.resolve("zed") == image.digest
