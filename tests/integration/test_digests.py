@@ -30,19 +30,26 @@ if TYPE_CHECKING:
     from builder.layout import Layout
     from builder.record import ImageRecord
 
+BRIDGE = "builder-test0"
+
 
 @contextmanager
 def engine() -> Iterator[str]:
-    """A second Docker Engine on this machine, without a network; its address."""
+    """A second Docker Engine on this machine, on a bridge of its own; its address.
+
+    Not without one: an engine that is to have none removes the default bridge of the first.
+    """
     directory = Path(tempfile.mkdtemp(prefix="builder-engine-"))
     config = directory / "daemon.json"
     config.write_text(json.dumps({"features": {"containerd-snapshotter": False}}))
     address = f"unix://{directory}/socket"
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
+    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
+    subprocess.run(["ip", "address", "add", "192.0.2.1/24", "dev", BRIDGE], check=True)
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *("dockerd", "--config-file", config, "--host", address, "--bridge", "none"),
+                *("dockerd", "--config-file", config, "--host", address, "--bridge", BRIDGE),
                 *("--iptables=false", "--ip6tables=false"),
                 *(f"--{option}={directory / name}" for option, name in places.items()),
             ],
@@ -54,6 +61,7 @@ def engine() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(60)
+        subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
         shutil.rmtree(directory)
 
 
