@@ -217,7 +217,8 @@ def _journal(
         build = next_set_build(tested.release, today, repository.tags())
         final = _final(tested, build, builds)
         content = final.model_dump_json(indent=2).encode()
-        digest = repository.write_artifact(None, record.KIND, content).digest
+        written = repository.write_artifact(None, record.KIND, content, final.annotations)
+        digest = written.digest
         names.append(Move(repository=repository.name, tag=build, old=None, new=digest))
     return final, Journal(
         release=tested.release,

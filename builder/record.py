@@ -81,6 +81,15 @@ class SetRecord(Frozen):
         """The digest of each target's image."""
         return {image.target: image.digest for image in self.images}
 
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What its own manifest says of the set, for who reads no further."""
+        return {
+            "org.openstack.release": self.release,
+            "org.openstack.builder.checks-passed": str(self.checks_passed),
+            "org.openstack.builder.scan": self.scan,
+        }
+
     def says_the_same(self, other: SetRecord) -> bool:
         """Whether both say the same of the same images, but for when they were published."""
         return self._bare() == other._bare()

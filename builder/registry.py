@@ -142,7 +142,13 @@ class Repository:
             raise PublishError(f"{self.repository}:{reference} is not an artifact of one layer")
         return self.read_blob(layers[0]["digest"])
 
-    def write_artifact(self, reference: str | None, kind: str, content: bytes) -> Manifest:
+    def write_artifact(
+        self,
+        reference: str | None,
+        kind: str,
+        content: bytes,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Manifest:
         """Put ``content`` there as an artifact of media type ``kind``, under its digest or a tag.
 
         Returns what was put.
@@ -156,6 +162,7 @@ class Repository:
             "artifactType": kind,
             "config": {"mediaType": _EMPTY, **self._write_blob(b"{}")},
             "layers": [layer],
+            "annotations": dict(annotations or {}),
         }
         data = json.dumps(manifest).encode()
         digest = self.put_manifest(reference or digest_of(data), data)

@@ -38,6 +38,13 @@ def test_a_set_is_published_once(sets: Sets, caplog: pytest.LogCaptureFixture) -
     assert (published.uploaded, published.moved) == (1 + 2 * len(TARGETS), 20)
     assert f"{published.record.build}: 20 tags moved, within" in caplog.text
     assert_published(sets, tested)
+    manifest = sets.repository("set").manifest("zed")
+    assert manifest
+    assert manifest.content["annotations"] == {
+        "org.openstack.release": "zed",
+        "org.openstack.builder.checks-passed": "1",
+        "org.openstack.builder.scan": "not scanned: it was not asked for",
+    }
     tags = {name: sets.repository(name).tags() for name in (*TARGETS, "set")}
 
     begin = time.monotonic()

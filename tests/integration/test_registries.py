@@ -19,11 +19,13 @@ import pytest
 from builder import registry, transport
 from builder.errors import MachineError, PublishError
 from builder.publish import publish
+from builder.registry import Repository
 from tests.integration.registries import (
     PASSWORD,
     TARGETS,
     Server,
     make_authority,
+    proxying,
     serving,
 )
 from tests.integration.sets import ZED, Sets, assert_published
@@ -31,7 +33,6 @@ from tests.integration.sets import ZED, Sets, assert_published
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
 
 NAME = "registry.test"
 
@@ -213,3 +214,14 @@ def test_tokens(tmp_path: Path, namespace: str, monkeypatch: pytest.MonkeyPatch)
         assert_published(sets, tested)
         assert any(len(scopes) == 2 for scopes in Tokens.seen)
     service.shutdown()
+
+
+def test_as_long_as_the_registry_asks_for(plain: Server, namespace: str) -> None:
+    """Retry-After is a second; the first pauses of our own would be shorter."""
+    with proxying(plain.port, rate=1, faults=["busy"]) as proxy:
+        repository = Repository(f"127.0.0.1:{proxy.port}/{namespace}/openstack-set")
+        threading.Timer(0.1, lambda: setattr(proxy, "rate", 0)).start()
+        begin = time.monotonic()
+        assert repository.tags() == []
+        assert time.monotonic() - begin > 1
+        assert proxy.counts["busy"] == 1
