@@ -1,3 +1,6 @@
+# That run integration tests side by side; 0 is one after another
+PROCESSES ?= 2
+
 .NOTPARALLEL:
 .PHONY: help build test setup lint unit integration requirements ci-files clean
 
@@ -24,7 +27,7 @@ unit: setup ## Run the unit tests
 
 integration: setup ## Run the integration tests, on the real engine
 	scripts/setup --tests
-	.venv/bin/pytest tests/integration --durations=20
+	.venv/bin/pytest tests/integration --durations=20 --numprocesses=$(PROCESSES)
 
 requirements: ## Lock the Python dependencies again (everything to its newest: FLAGS=--upgrade)
 	.venv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

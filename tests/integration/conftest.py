@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from builder.config import load_catalogue
 from builder.lock import locked_versions, read_lock
 from tests.integration import clouds
 from tests.integration.clouds import NAMESPACE, ROOT, Cloud, docker, run
 from tests.integration.registries import Server, serving
-from tests.integration.runs import BUILDER, Run, build, left_behind
+from tests.integration.runs import BUILDER, Run
 from tests.integration.sets import Sets
+from tests.integration.workflow import Steps, run_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Generator, Iterator
+
+_SMOKE = ("test_build", "test_ci", "test_digests", "test_platforms", "test_published")
+_PORTS = ("test_aio", "test_ci_cloud", "test_compose", "test_testing", "test_up")
+# With `pytest -n` a group is one process's: its tests share a set, or take the same ports.
+GROUPS = {**dict.fromkeys(_SMOKE, "smoke tests"), **dict.fromkeys(_PORTS, "ports")}
+# Each of its tests has a cloud of its own: they fill the time that the groups leave.
+SINGLY = "test_start"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +48,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--emulate"):
         items[:] = [item for item in items if not item.get_closest_marker("emulated")]
+    items.sort(key=lambda item: item.path.stem == SINGLY)
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """With ``pytest -n``: a module's tests, or a group's, in one process and in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = Path(nodeid.partition("::")[0]).stem
+        return nodeid if module == SINGLY else GROUPS.get(module, module)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
+    config.option.loadscopereorder = False
+    return Scheduler(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """With ``pytest -n`` a test that is marked as alone runs when no other does."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    kind = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    with ExitStack() as running:
+        # Who waits to be alone holds the gate, so that newcomers wait behind.
+        with locked("gate"):
+            running.enter_context(locked("running", kind))
+        return (yield)
+
+
+@contextmanager
+def locked(name: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """A lock between this user's processes."""
+    path = Path(tempfile.gettempdir()) / f"builder-tests-{os.getuid()}-{name}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, kind)
+        yield
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,7 +98,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> None:
     if NAMESPACE == "openstack":
         runs = tmp_path_factory.mktemp("runs")
         argv = ("build", "--release", "zed", "--no-smoke", "--runs", str(runs))
-        done = run(str(BUILDER), "--project", str(ROOT), *argv, limit=1200)
+        with locked("images"):
+            done = run(str(BUILDER), "--project", str(ROOT), *argv, limit=1200)
         assert done.code == 0, done.output
 
 
@@ -64,19 +113,23 @@ def versions() -> dict[str, str]:
 def cloud(images: None) -> Iterator[Cloud]:  # noqa: ARG001  (only needed)
     """No container yet, and a network of its own."""
     found = Cloud()
-    found.create_network()
-    yield found
-    found.remove()
+    try:
+        found.create_network()
+        yield found
+    finally:
+        found.remove()
 
 
 @pytest.fixture(scope="module")
 def walkthrough(images: None) -> Iterator[Cloud]:  # noqa: ARG001  (only needed)
     """The walkthrough's `docker run` commands one after another, and nothing waited for."""
     found = Cloud()
-    for argv in clouds.commands("docker run"):
-        found.start(argv)
-    yield found
-    found.remove()
+    try:
+        for argv in clouds.commands("docker run"):
+            found.start(argv)
+        yield found
+    finally:
+        found.remove()
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +163,15 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """zed, built, tested and pushed."""
-    runs = tmp_path_factory.mktemp("runs")
-    before = left_behind()
-    done = build(ROOT, runs, "--push", "--format", "json")
-    assert done.returncode == 0, done.stderr
-    (report,) = json.loads(done.stdout)["releases"]
-    (directory,) = runs.glob("*/zed")
-    return Run(report, directory, left_behind() - before)
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    """zed, built, tested and pushed by the steps of the CI."""
+    return run_steps(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="session")
+def published(steps: Steps) -> Run:
+    """The same, as a run."""
+    return steps.run
 
 
 @pytest.fixture

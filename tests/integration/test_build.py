@@ -55,7 +55,7 @@ def test_a_broken_default_domain_fails_the_smoke_test(project: Path, tmp_path: P
         "default_domain_id = default",
         "default_domain_id = elsewhere",
     )
-    done = build(project, tmp_path / "runs")
+    done = build(project, tmp_path / "runs", "--image", "keystone")
     assert done.returncode == 1
     assert "error: " in done.stderr
     assert "builder/pipeline.py" not in done.stderr

@@ -13,11 +13,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from builder.ci import SYSTEMS, child_pipeline, definition
-from builder.registry import Repository
-from tests.integration.clouds import ROOT
+from tests.integration.workflow import release_manifest, run_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tests.integration.workflow import Steps
 
 PROGRAMS = Path(sys.executable).parent
 SCHEMAS = {
@@ -136,52 +137,13 @@ def test_the_report(tmp_path: Path) -> None:
     assert shown.endswith("29\n```\n\n## zed\n\n```\nerror: no\n```\n\n")
 
 
-def step(job: str, name: str) -> str:
-    """The shell commands of a step of GitHub's workflow."""
-    jobs = YAML(typ="safe").load(definition("github"))["jobs"]
-    (found,) = [each["run"] for each in jobs[job]["steps"] if each.get("id") == name]
-    return str(found)
-
-
-def run_step(directory: Path, job: str, name: str, **env: str) -> dict[str, str]:
-    """Run a step as GitHub does, in a checkout in ``directory``; returns its outputs."""
-    outputs = directory / "outputs"
-    outputs.write_text("")
-    registry = {"REGISTRY": "127.0.0.1:5001", "NAMESPACE": "Builder-CI", "PATTERN": "zed"}
-    files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(directory / "summary")}
-    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(job, name)]
-    done = subprocess.run(
-        argv,
-        cwd=directory,
-        env={**os.environ, **registry, **files, **env},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = outputs.read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """The project with its virtual environment, as after set-up."""
-    for name in (".venv", "images", "locks", "versions.yaml"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    return tmp_path
-
-
 @pytest.mark.slow
-def test_the_steps_build_what_is_stale_and_then_nothing(checkout: Path) -> None:
-    repository = Repository("127.0.0.1:5001/builder-ci/openstack-set")
-    if left := repository.manifest("zed"):
-        repository.delete(left.digest)
-    found = run_step(checkout, "matrix", "list")
-    assert (json.loads(found["matrix"]), found["empty"]) == ({"release": ["zed"]}, "false")
-    run_step(checkout, "build", "build", RELEASE="zed")
-    pushed = repository.manifest("zed")
+def test_the_steps_build_what_is_stale_and_then_nothing(steps: Steps) -> None:
+    stale = steps.stale
+    assert (json.loads(stale["matrix"]), stale["empty"]) == ({"release": ["zed"]}, "false")
+    pushed = release_manifest()
     assert pushed
+    checkout = steps.checkout
     run_step(checkout, "report", "report", MATRIX_RESULT="success", BUILD_RESULT="success")
     summary = (checkout / "summary").read_text()
     assert "## zed" in summary
@@ -191,7 +153,7 @@ def test_the_steps_build_what_is_stale_and_then_nothing(checkout: Path) -> None:
     assert (json.loads(found["matrix"]), found["empty"]) == ({"release": []}, "true")
     run_step(checkout, "build", "build", RELEASE="zed")
     assert "nothing to do" in (checkout / "runs/zed.txt").read_text()
-    again = repository.manifest("zed")
+    again = release_manifest()
     assert again
     assert again.digest == pushed.digest
 

@@ -191,6 +191,7 @@ def retire(admin: Connection, name: str, container: str) -> None:
     docker("rm", "-fv", container)
 
 
+@pytest.mark.alone
 def test_a_compute_that_joins_later_is_schedulable_within_10_s(
     cloud_set: Set, admin: Connection
 ) -> None:
@@ -253,6 +254,7 @@ def test_without_its_database_it_is_unhealthy_until_that_is_back(
     assert boot(admin, "after-the-database")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_twenty_computes_each_have_a_name_of_their_own(cloud_set: Set, admin: Connection) -> None:
     """bench/computes measures how long it takes; here a slow machine has twice the 60 s."""
@@ -275,8 +277,9 @@ def scale(cloud_set: Set, computes: int) -> None:
     cloud_set.compose("up", "--detach", *count)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
-@pytest.mark.parametrize("name", reversed(IMAGES))
+@pytest.mark.parametrize("name", IMAGES[::-1])
 def test_docker_stop_ends_it_within_10_s(cloud_set: Set, name: str) -> None:
     container = cloud_set.container(name)
     begin = time.monotonic()

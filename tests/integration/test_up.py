@@ -18,6 +18,16 @@ from tests.integration.runs import BUILDER
 
 pytestmark = pytest.mark.usefixtures("images")
 
+MODEL = """\
+release: "2025.1"
+services: nova
+computes: 3
+drivers:
+  node2: fake.SmallFakeDriver
+  node3: fake.MediumFakeDriver
+fixtures:
+  servers: {web: {host: node1}}
+"""
 CLOUD = ("--release", "zed", "--namespace", NAMESPACE)
 
 
@@ -66,6 +76,38 @@ def looks_into(name: str) -> None:
     assert done.code == 2
     assert "hint: did you mean keystone?" in done.stderr
     assert "is prepared" in builder("logs", name, "keystone").stdout
+
+
+@pytest.mark.slow
+def test_a_model(tmp_path: Path) -> None:
+    """Its services and nodes, each with its driver; a release on the command line overrides."""
+    model = tmp_path / "stack.yaml"
+    model.write_text(MODEL)
+    name = clouds.unique("model")
+    try:
+        done = builder("up", "--model", str(model), *CLOUD, "--name", name, "--json")
+        assert done.code == 0, done.stderr
+        cloud = json.loads(done.stdout)
+        assert "network" in cloud["endpoints"]
+        config = openstack.config.OpenStackConfig(config_files=[cloud["clouds_yaml"]])
+        admin = openstack.connection.Connection(config=config.get_one(name))
+        nodes = admin.compute.get("/os-hypervisors/detail", microversion="2.53").json()
+        found = {each["hypervisor_hostname"]: each["vcpus"] for each in nodes["hypervisors"]}
+        assert found == {"node1": 1000, "node2": 2, "node3": 10}
+        assert not list(admin.compute.servers()), "fixtures are those of tests"
+    finally:
+        builder("down", name)
+    assert containers(name) == []
+
+
+def test_a_mistake_in_a_model_has_its_place(tmp_path: Path) -> None:
+    model = tmp_path / "stack.yaml"
+    model.write_text(MODEL.replace("node2:", "node4:"))
+    done = builder("up", "--model", str(model))
+    assert (done.code, done.stdout) == (2, "")
+    assert f"{model}:5:3: drivers.node4: no such compute node\nhint: " in done.stderr
+    done = builder("up", "nova", "--model", str(model))
+    assert "--model says which services and nodes: leave the others out" in done.stderr
 
 
 def test_an_interrupt_leaves_nothing() -> None:

@@ -223,6 +223,7 @@ def offline_options() -> tuple[str, ...]:
     return ("--tlog-upload=false", *(old if known else ()))
 
 
+@pytest.mark.alone
 def test_what_is_there_is_left_alone(
     publisher: Publisher, published: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -305,6 +306,7 @@ def test_an_image_without_one_of_the_documents(publisher: Publisher) -> None:
         assert refusal(publisher, reference).startswith(f"it has no {missing.predicate.name} (")
 
 
+@pytest.mark.alone
 def test_a_published_set_is_verified_by_its_tags(
     publisher: Publisher, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
