@@ -14,9 +14,10 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
+from typing import NoReturn
 
-from contract import gate, health, messaging
+from contract import family, gate, health, messaging
 from contract.config import COMPUTE_CONF
 from contract.imports import without_collecting
 
@@ -47,7 +48,7 @@ def launch(programs: Sequence[str]) -> int:
     found = [each for name in programs for each in _processes(name)]
     if len(found) == 1:
         return _run(modules[found[0].program], found[0])
-    return _Family([_fork(modules[each.program], each) for each in found]).wait()
+    _wait_for([_fork(modules[each.program], each) for each in found])
 
 
 def _report_at_once() -> None:
@@ -96,34 +97,8 @@ def _fork(module: ModuleType, process: Process) -> int:
     sys.exit(_run(module, process))
 
 
-class _Family:
-    """Children that live and end together: the first to end is the code of all."""
-
-    def __init__(self, pids: list[int]) -> None:
-        self.pids = set(pids)
-        signal.signal(signal.SIGTERM, self._pass_on)
-        signal.signal(signal.SIGINT, self._pass_on)
-
-    def wait(self) -> int:
-        code = self._next()
-        self._signal(signal.SIGTERM)
-        while self.pids:
-            self._next()
-        return code
-
-    def _next(self) -> int:
-        # Not os.wait, which eventlet replaces by one that asks again and again.
-        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED)) is None:
-            continue
-        self.pids.discard(ended.si_pid)
-        return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
-
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        self._signal(number)
-
-    def _signal(self, number: int) -> None:
-        for pid in self.pids:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+def _wait_for(pids: list[int]) -> NoReturn:
+    """As a small program in this process: what was imported is the children's alone then."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, family.SIGNALS)
+    words = [sys.executable, "-ISB", family.__file__, *map(str, pids)]
+    os.execv(words[0], words)
