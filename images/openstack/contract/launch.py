@@ -48,7 +48,7 @@ def launch(programs: Sequence[str]) -> int:
     found = [each for name in programs for each in _processes(name)]
     if len(found) == 1:
         return _run(modules[found[0].program], found[0])
-    _wait_for([_fork(modules[each.program], each) for each in found])
+    return _wait_for([_fork(modules[each.program], each) for each in found])
 
 
 def _report_at_once() -> None:
