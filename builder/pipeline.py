@@ -123,16 +123,20 @@ def _checked(options: Options, run_smoke: bool, push: bool, scanning: ScanOption
 
 
 def _check_platforms(options: Options, prepared: Prepared, engine: Engine, push: bool) -> None:
-    (foreign,) = {plan.foreign for plan in prepared.plans} or {()}
-    if not foreign:
+    if not prepared.plans:
         return
-    own = prepared.plans[0].build_platform
-    if push and own not in options.platforms:
+    plan = prepared.plans[0]  # the platforms of all are the same
+    if plan.foreign and push and plan.build_platform not in plan.platforms:
         raise UsageError(
-            f"--push needs the smoke test of the whole set, which runs on {own} here",
-            hint=f"add {own} to --platform, or build where {foreign[0]} is native",
+            f"--push needs the smoke test of the whole set, which runs on {plan.build_platform} "
+            "here",
+            hint=f"add {plan.build_platform} to --platform, or build where {plan.foreign[0]} is "
+            "native",
         )
-    engine.check_platforms(options.platforms, options.builder)
+    if plan.foreign or options.builder:
+        engine.check_builder(options.builder, plan.base_platforms)
+    if plan.foreign:
+        engine.check_index_store()
 
 
 def _keep(run: _Run, reports: Sequence[ReleaseReport]) -> None:

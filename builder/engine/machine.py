@@ -51,30 +51,27 @@ class Machine(Client):
                 hint="free some with: docker system prune",
             )
 
-    def check_platforms(self, platforms: Sequence[str], builder: str | None) -> None:
-        """Raise ``MachineError`` unless ``builder`` can build for other ``platforms``.
+    def check_builder(self, builder: str | None, platforms: Sequence[str]) -> None:
+        """Raise ``MachineError`` unless ``builder`` answers and can build for ``platforms``.
 
-        Only BuildKit knows what it can run: its own platform, those that the kernel has an emulator
-        for, and those of a builder's nodes.
+        One that does not run yet is started, as a build would do. Only BuildKit knows what a node
+        can run: its own platform, and those that the kernel has an emulator for.
         """
         # python-on-whales asks `buildx ls --format`, which buildx has from 0.14 on.
         done = process.run(
-            ["docker", "buildx", "inspect", *([builder] if builder else [])],
-            needed_for="building for other platforms",
+            ["docker", "buildx", "inspect", "--bootstrap", *([builder] if builder else [])],
+            needed_for="building",
             hint=_SETUP_HINT,
         )
         if done.returncode != 0:
-            raise MachineError(f"no builder {builder}: {done.stderr.strip()}", hint=_BUILDER_HINT)
-        known = {name for line in _NODES.findall(done.stdout) for name in _PLATFORM.findall(line)}
-        missing = [each for each in platforms if each not in known]
-        if missing:
-            architecture = missing[0].partition("/")[2]
-            only = ", ".join(sorted(known))
-            raise MachineError(
-                f"the builder cannot build for {', '.join(missing)}, only for {only}",
-                hint=f"emulate it: scripts/setup --emulate {architecture}; "
-                "or name a builder with such a node with --builder",
-            )
+            name = f"the builder {builder}" if builder else "this machine's builder"
+            reason = done.stderr.strip().splitlines()[-1:]
+            raise MachineError(f"{name} cannot be used: {''.join(reason)}", hint=_BUILDER_HINT)
+        nodes = [set(_PLATFORM.findall(line)) for line in _NODES.findall(done.stdout)]
+        _check_nodes(nodes, platforms)
+
+    def check_index_store(self) -> None:
+        """Raise ``MachineError`` unless the engine keeps images of several platforms."""
         if not self.has_containerd_store():
             raise MachineError(
                 "this engine's image store keeps images of one platform only",
@@ -96,6 +93,23 @@ class Machine(Client):
                 f"the docker command has no {plugin}: {last_line(error)}",
                 hint=f"run scripts/setup, or install docker's {plugin} plugin",
             ) from error
+
+
+def _check_nodes(nodes: Sequence[set[str]], platforms: Sequence[str]) -> None:
+    known = set().union(*nodes)
+    if missing := [each for each in platforms if each not in known]:
+        raise MachineError(
+            f"the builder cannot build for {', '.join(missing)}, only for "
+            f"{', '.join(sorted(known))}",
+            hint=f"emulate it: scripts/setup --emulate {missing[0].partition('/')[2]}; "
+            "or name a builder that can with --builder",
+        )
+    if len(nodes) > 1 and len(platforms) > 1:
+        raise MachineError(
+            f"the builder has {len(nodes)} nodes: buildx brings an image for several platforms "
+            "back from one only",
+            hint=f"name a builder with one node that can build for {' and '.join(platforms)}",
+        )
 
 
 def _check_version(text: str) -> None:

@@ -30,20 +30,6 @@ def test_what_only_an_emulator_has_run_is_not_pushed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_builder(tmp_path: Path) -> None:
-    done = build(ROOT, tmp_path, "--platform", ",".join(Platform), "--builder", "nowhere")
-    assert done.returncode == 3
-    assert "no builder nowhere: " in done.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_builder_by_name(tmp_path: Path) -> None:
-    done = build(ROOT, tmp_path, "--image", "mariadb", "--builder", "default")
-    assert done.returncode == 0, done.stderr
-    (directory,) = tmp_path.iterdir()
-    assert json.loads((directory / "report.json").read_text())["releases"][0]["checks_passed"]
-
-
 @pytest.mark.emulated
 def test_an_index_of_both(tmp_path: Path) -> None:
     setup = str(ROOT / "scripts/setup")
