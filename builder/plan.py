@@ -63,6 +63,12 @@ class Plan:
         """The platforms that this machine can only emulate."""
         return tuple(each for each in self.platforms if each is not self.build_platform)
 
+    @property
+    def unshown(self) -> tuple[Platform, ...]:
+        """Those of an index that the engine does not show where no platform is named."""
+        shown = self.build_platform if self.build_platform in self.platforms else self.platforms[0]
+        return tuple(each for each in self.platforms if each is not shown)
+
     def part(self, targets: Collection[str]) -> Plan:
         """The same with only those of its images that are in ``targets``."""
         images = tuple(image for image in self.images if image.target in targets)

@@ -5,6 +5,7 @@ The engine writes all that are needed at once, so that a layer of several images
 
 from __future__ import annotations
 
+import json
 import shutil
 import tarfile
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from builder.engine import EngineError
 from builder.errors import PublishError
-from builder.layout import read_layout
+from builder.layout import parse, read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -46,7 +47,7 @@ class SavedImages:
         self._remove()
 
     def layout(self, digests: Collection[str]) -> Path | None:
-        """A layout with the images of ``digests`` in its index.
+        """A layout with the images of ``digests`` in its index, and all that are in these.
 
         None from an engine that pushes other manifests than it would write. Raises ``PublishError``
         if an image is another by now, ``EngineError`` if there is no room for them.
@@ -62,6 +63,7 @@ class SavedImages:
             self._engine.save(references, archive)
             with tarfile.open(archive, "r:") as tar:
                 tar.extractall(layout, filter="data")
+            _list_all(layout)
             archive.unlink()
             self._written.update(digests)
         return layout
@@ -101,3 +103,12 @@ class SavedImages:
     def _remove(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._written.clear()
+
+
+def _list_all(layout: Path) -> None:
+    """Trivy finds an image by its digest in the layout's own index only, not in one below."""
+    file, blobs = layout / "index.json", read_layout(layout)
+    index = json.loads(file.read_bytes())
+    for each in list(index["manifests"]):
+        index["manifests"] += parse(blobs.read(each["digest"])).get("manifests", [])
+    file.write_text(json.dumps(index), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder import scan, tested
@@ -35,7 +36,9 @@ def scan_releases(options: Options, scanning: ScanOptions) -> tuple[Scanner, Ite
     engine = Engine()
     engine.check(disk=0)
     scanner = scan_with(options, scanning, prepared)
-    sets = [(plan, tuple(_local(engine, plan))) for plan in prepared.plans]
+    sets = [
+        (_for_what_is_there(engine, plan), tuple(_local(engine, plan))) for plan in prepared.plans
+    ]
     run = new_run(options).resolve()
 
     def results() -> Iterator[ScanResult]:
@@ -103,6 +106,12 @@ def scan_tested(
     scanned = found.model_copy(update={"scan": result.verdict})
     tested.write(directory / tested.FILE, scanned)
     return scanned
+
+
+def _for_what_is_there(engine: Engine, plan: Plan) -> Plan:
+    """``plan`` with the platforms of its local images."""
+    found = {each for image in plan.images for each in engine.platforms(image.reference)}
+    return replace(plan, platforms=tuple(sorted(found)))
 
 
 def _local(engine: Engine, plan: Plan) -> Iterator[tuple[str, LocalImage]]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.diff import Contents
-from builder.engine.client import Client, translated
+from builder.engine.client import Client, EngineError, translated
+from builder.platforms import Platform, native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,6 +75,27 @@ class Images(Client):
         own = [digest for name, digest in digests if reference.startswith((f"{name}:", f"{name}@"))]
         digest = (*own, *(digest for _, digest in digests), image.id)[0]
         return LocalImage(reference, digest, image.size or 0)
+
+    def platforms(self, reference: str) -> tuple[Platform, ...]:
+        """What a local image is for, of the platforms that there are.
+
+        The engine does not list them. It makes a container for one of them and for no other: a no
+        comes at once, so this machine's own is asked for last.
+        """
+        own = native()
+        found = [each for each in Platform if each is not own and self._is_for(reference, each)]
+        return (own, *found) if not found or self._is_for(reference, own) else tuple(found)
+
+    def _is_for(self, reference: str, platform: Platform) -> bool:
+        try:
+            with translated(f"{reference} is not for {platform}"):
+                container = self._docker.container.create(
+                    reference, ["true"], platform=platform, pull="never", networks=["none"]
+                )
+        except EngineError:
+            return False
+        container.remove()
+        return True
 
     def id(self, reference: str) -> str:
         """What the engine's own store calls a local image; raises ``EngineError``."""

@@ -17,12 +17,14 @@ from builder import evidence
 from builder import policy as policies
 from builder.errors import PolicyError
 from builder.evidence import Document, Predicate
+from builder.layout import read_layout
 from builder.policy import Action
 from builder.scan import database as databases
 from builder.scan import documents, findings, output, probe, trivy
 from builder.scan.database import ScanOptions
 from builder.scan.result import ImageScan, ScanResult
 from builder.scan.store import Store
+from builder.scan.unshown import unshown
 from builder.transport import is_loopback
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from builder.engine import LocalImage
     from builder.model import Suite
     from builder.plan import Plan
+    from builder.platforms import Platform
     from builder.policy import Policy
     from builder.saved import SavedImages
     from builder.scan.database import Database
@@ -59,6 +62,19 @@ class Scanner:
     policy: Policy
     must_scan: bool
     today: dt.date
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """An image of a set, and the layout that it is in; without one Trivy asks the engine for it.
+
+    ``platform`` is that of one which the engine does not show.
+    """
+
+    target: str
+    analysis: Analysis
+    platform: Platform | None = None
+    layout: Path | None = None
 
 
 def prepare(
@@ -107,24 +123,14 @@ def scan_set(
     Those that were not read before are read as ``saved`` writes them.
 
     Everything that was found is written to ``directory``, and what is attached to the images to
-    the evidence beside it. Raises ``ScanError``; what the policy says of the result is for
-    ``enforce``.
+    the evidence beside it: of an index, what is in the image that the engine shows. Raises
+    ``ScanError``; what the policy says of the result is for ``enforce``.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    analyses = {
-        target: scanner.store.analysis(plan.image(target).repository, image)
-        for target, image in images
-    }
     with scanner.store.locked():
-        unread = [each.digest for each in analyses.values() if not each.is_there]
-        layout = _layout(saved, plan, unread) if unread else None
+        readings = _readings(scanner, plan, tuple(images), saved)
         with ThreadPoolExecutor(max_workers=2) as pool:
-            scans = tuple(
-                pool.map(
-                    lambda each: _scan(scanner, each[0], each[1], layout, directory),
-                    analyses.items(),
-                )
-            )
+            scans = tuple(pool.map(lambda each: _scan(scanner, each, directory), readings))
         report = scanner.store.dockerfiles(dockerfiles)
     published = {image.recipe for image in plan.images}
     in_dockerfiles = findings.read_dockerfiles(report, published)
@@ -135,23 +141,34 @@ def scan_set(
         unused=(),
         database=scanner.database.updated[:10],
         directory=directory,
-        unread=plan.foreign if plan.build_platform in plan.platforms else plan.platforms[1:],
     )
     result = replace(result, unused=_unused(scanner, result))
     output.write(result, report, scanner.store.trivy)
     evidence.write(
-        directory.parent / evidence.DIRECTORY, {scan.target: scan.documents for scan in scans}
+        directory.parent / evidence.DIRECTORY,
+        {scan.target: scan.documents for scan in scans if not scan.platform},
     )
     log.info("scan: %s: %s", plan.release, result.status)
     return result
 
 
-def _layout(saved: SavedImages, plan: Plan, digests: Sequence[str]) -> Path | None:
-    """Where Trivy finds the images; None for the engine, which knows whose platform is ours."""
-    if not plan.foreign:
-        return saved.layout(digests)
-    saved.check(digests)
-    return None
+def _readings(
+    scanner: Scanner, plan: Plan, images: Sequence[tuple[str, LocalImage]], saved: SavedImages
+) -> list[_Reading]:
+    def analysis(target: str, digest: str, local: str = "") -> Analysis:
+        return scanner.store.analysis(plan.image(target).repository, digest, local)
+
+    shown = [_Reading(name, analysis(name, each.digest, each.reference)) for name, each in images]
+    if not plan.unshown:
+        unread = [each.analysis.digest for each in shown if not each.analysis.is_there]
+        layout = saved.layout(unread) if unread else None
+        return [replace(each, layout=layout) for each in shown]
+    layout = saved.layout([each.digest for _, each in images])
+    others = unshown(read_layout(layout), plan, images) if layout else ()
+    return shown + [
+        _Reading(each.target, analysis(each.target, each.digest), each.platform, layout)
+        for each in others
+    ]
 
 
 def enforce(scanner: Scanner, result: ScanResult) -> None:
@@ -189,11 +206,9 @@ def _without_advisories(names: Iterable[str]) -> str:
     return f"the vulnerability database has no advisories for {listed}" if listed else ""
 
 
-def _scan(
-    scanner: Scanner, target: str, analysis: Analysis, layout: Path | None, directory: Path
-) -> ImageScan:
-    database = scanner.database
-    scanner.store.read(analysis, layout)
+def _scan(scanner: Scanner, reading: _Reading, directory: Path) -> ImageScan:
+    database, analysis, platform = scanner.database, reading.analysis, reading.platform
+    scanner.store.read(analysis, reading.layout)
     image = analysis.report()
     unscanned = (
         database.unusable
@@ -203,6 +218,7 @@ def _scan(
     vulnerabilities: Report | None = None
     if not unscanned:
         vulnerabilities = scanner.store.vulnerabilities(analysis, database, scanner.policy.vex)
+    name = [reading.target, *([platform.architecture] if platform else [])]
     report = documents.merged(image, vulnerabilities)
     finished = (vulnerabilities or image)["CreatedAt"]
     sboms = (
@@ -210,14 +226,15 @@ def _scan(
         Document(Predicate.CYCLONEDX, analysis.cyclonedx.read_bytes()),
     )
     scan = ImageScan(
-        target=target,
+        target=reading.target,
         reference=analysis.reference,
         digest=analysis.digest,
         findings=policies.judge(scanner.policy, findings.read(report), scanner.today),
         unscanned=unscanned,
         accepted_by_vex=findings.accepted_by_vex(report),
         documents=(*sboms, documents.scan_predicate(report, database, unscanned, finished)),
-        report=directory / target / "report.json",
+        report=directory / "-".join(name) / "report.json",
+        platform=platform or "",
     )
     output.write_report(scan, json.dumps(report).encode())
     return scan

@@ -83,7 +83,7 @@ def of_set(name: str, images: Iterable[tuple[ImageScan, Report]], dockerfiles: R
         }
         for each in report["Results"]:
             if each["Class"] != "license":
-                target = f"{image.target}: {each['Target']}"
+                target = f"{image.name}: {each['Target']}"
                 results.append({**_without(each, accepted), "Target": target})
     results += dockerfiles.get("Results") or ()
     kind = {"ArtifactName": name, "ArtifactType": "container_image"}

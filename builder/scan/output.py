@@ -82,6 +82,7 @@ def _release(result: ScanResult) -> dict[str, Any]:
         "images": [
             {
                 "target": image.target,
+                "platform": image.platform,
                 "reference": image.reference,
                 "digest": image.digest,
                 "unscanned": image.unscanned,
@@ -91,7 +92,6 @@ def _release(result: ScanResult) -> dict[str, Any]:
         ],
         "findings": [_finding(judged, images) for judged, images in result.findings],
         "unused_exceptions": result.unused,
-        "platforms_not_scanned": result.unread,
     }
 
 
@@ -127,7 +127,7 @@ def _row(image: ImageScan) -> list[str]:
     if image.unscanned:
         counts = ["not scanned", *("" for _ in counts[1:])]
     secrets = str(image.count(Kind.SECRET))
-    return [image.target, *counts, secrets, "" if image.unscanned else str(image.accepted_by_vex)]
+    return [image.name, *counts, secrets, "" if image.unscanned else str(image.accepted_by_vex)]
 
 
 def sentence(judged: Judged, images: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class ImageScan:
     """One image; ``unscanned`` says why its vulnerabilities are not known, empty if they are.
 
+    ``platform`` is empty for that of an index which its digest stands for here: the machine's own.
     ``accepted_by_vex`` counts the vulnerabilities that do not affect it by a VEX document;
     ``report`` is Trivy's JSON report.
     """
@@ -31,6 +32,12 @@ class ImageScan:
     accepted_by_vex: int
     documents: tuple[Document, ...]
     report: Path
+    platform: str = ""
+
+    @property
+    def name(self) -> str:
+        """The target, with the platform of another than the machine's own."""
+        return f"{self.target} ({self.platform})" if self.platform else self.target
 
     def count(self, kind: Kind, *severities: Severity) -> int:
         """The number of findings of ``kind`` that are not accepted, of these severities or all."""
@@ -47,8 +54,7 @@ class ScanResult:
     """A release's set; ``database`` is the date of the advisories, ``directory`` has the reports.
 
     ``dockerfiles`` are the findings in the rendered Dockerfiles, ``unused`` the exceptions of the
-    policy that are about nothing, ``unread`` the platforms that the images have beside the one
-    that was scanned.
+    policy that are about nothing.
     """
 
     release: str
@@ -57,7 +63,6 @@ class ScanResult:
     unused: tuple[str, ...]
     database: str
     directory: Path
-    unread: tuple[str, ...] = ()
 
     @property
     def unscanned(self) -> str:
@@ -65,10 +70,9 @@ class ScanResult:
         reasons: dict[str, list[str]] = {}
         for image in self.images:
             if image.unscanned:
-                reasons.setdefault(image.unscanned, []).append(image.target)
+                reasons.setdefault(image.unscanned, []).append(image.name)
         if not reasons:
-            other = ", ".join(self.unread)
-            return f"{other}: only this machine's own platform was read" if other else ""
+            return ""
         if [len(names) for names in reasons.values()] == [len(self.images)]:
             return next(iter(reasons))
         return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
@@ -79,7 +83,7 @@ class ScanResult:
         found: dict[Judged, dict[str, None]] = {each: {} for each in self.dockerfiles}
         for image in self.images:
             for each in image.findings:
-                found.setdefault(each, {})[image.target] = None
+                found.setdefault(each, {})[image.name] = None
         return tuple((each, tuple(names)) for each, names in found.items())
 
     @property

@@ -24,7 +24,6 @@ from builder.scan import probe, sbom
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from builder.engine import LocalImage
     from builder.scan.database import Database
     from builder.scan.probe import Ecosystems
     from builder.scan.trivy import Trivy
@@ -58,11 +57,10 @@ class Store:
             self._remove_unused()
             yield
 
-    def analysis(self, repository: str, image: LocalImage) -> Analysis:
-        """Where what is known of a local image is, or will be; ``repository`` is for its name."""
-        reference = f"{repository}@{image.digest}"
-        directory = self._entry("image", reference.encode())
-        return Analysis(reference, image.digest, image.reference, directory)
+    def analysis(self, repository: str, digest: str, local: str) -> Analysis:
+        """Where what is known of an image is, or will be; ``repository`` is for its name."""
+        reference = f"{repository}@{digest}"
+        return Analysis(reference, digest, local, self._entry("image", reference.encode()))
 
     def read(self, image: Analysis, layout: Path | None) -> None:
         """Read an image, once; out of an OCI layout, or else the engine. Raises ``ScanError``."""

@@ -16,6 +16,7 @@ from oras.client import OrasClient
 
 from builder import pipeline, scan
 from builder.errors import MachineError, PolicyError
+from builder.platforms import Platform, native
 from builder.registry import Repository
 from builder.scan import ScanOptions, trivy
 from tests.integration import advisories
@@ -24,7 +25,7 @@ from tests.integration.clouds import docker, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-from tests.integration.scans import REGISTRY, Bench, options, project, reference, write
+from tests.integration.scans import REGISTRY, Bench, fill, options, project, reference, write
 
 ELSEWHERE = "registry.example:5000"
 PIP = advisories.PIP
@@ -322,3 +323,24 @@ def test_a_secret_blocks_without_any_database(tmp_path: Path, versions: dict[str
     assert done.returncode == 4, done.stderr
     assert "aws-access-key-id CRITICAL: /etc/keystone/credentials (AWS Access Key ID" in done.stderr
     assert "scan: not scanned: no vulnerability database (1 secrets)" in done.stdout
+
+
+def test_every_platform_of_an_index_is_read(
+    tmp_path: Path, database: Path, versions: dict[str, str]
+) -> None:
+    """Each of its two images has packages of its own; nothing runs in them, so nothing emulates."""
+    with project(tmp_path / "project", {}) as bench:
+        other = next(each for each in Platform if each is not native())
+        for platform, packages in ((native(), {}), (other, versions)):
+            fill(tmp_path / "context" / platform.architecture, packages)
+        write(tmp_path / "context/Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /\n")
+        build = ("--platform", ",".join(Platform), "--provenance=false", "--tag", reference(bench))
+        docker("buildx", "build", *build, str(tmp_path / "context"))
+        found = bench.found("--db-dir", database, code=4)
+        again = bench.found("--db-dir", database, code=4)
+    assert {image["platform"] for image in found["images"]} == {"", other}
+    python = next(each for each in found["findings"] if each["id"] == "CVE-2023-25577")
+    assert (python["verdict"], python["images"]) == ("blocked", [f"keystone ({other})"])
+    debian = next(each for each in found["findings"] if each["id"] == "CVE-2023-5363")
+    assert debian["images"] == ["keystone", f"keystone ({other})"]
+    assert again == found

@@ -246,8 +246,10 @@ def test_a_status_is_never_a_false_green() -> None:
         scanned(unscanned="no database"), scanned(unscanned="no packages", target="nova")
     )
     assert several.status.startswith("not scanned: keystone: no database; nova: no packages (")
-    other = replace(clean, unread=("linux/arm64",))
-    assert other.status.startswith("not scanned: linux/arm64: only this machine's own platform")
+    other = replace(scanned(unscanned="no packages"), platform="linux/arm64")
+    assert result(scanned(), other).status.startswith(
+        "not scanned: keystone (linux/arm64): no packages (no secrets)"
+    )
     accepted = result(scanned(Judged(CVE, Verdict.ACCEPTED)))
     assert accepted.status.startswith("passed: no vulnerabilities")
 
@@ -261,6 +263,12 @@ def test_a_blocking_finding_names_its_images_once() -> None:
         "CVE-2024-22195 MEDIUM: Jinja2 3.1.2, fixed in 3.1.3 (<script>) in keystone, nova; "
         "its exception expired on 2026-01-01 (policy.yaml:9:5)"
     )
+
+
+def test_a_finding_names_the_platform_that_has_it() -> None:
+    bad = Judged(CVE, Verdict.BLOCKED)
+    found = result(scanned(), replace(scanned(bad), platform="linux/arm64"))
+    assert found.blocked == ((bad, ("keystone (linux/arm64)",)),)
 
 
 def test_text() -> None:
