@@ -139,7 +139,7 @@ class Repository:
             return None
         layers = found.content.get("layers", [])
         if len(layers) != 1:
-            raise PublishError(f"{self.repository}:{reference} is not an artifact of one layer")
+            raise RefusedError(f"{self.repository}:{reference} is not an artifact of one layer")
         return self.read_blob(layers[0]["digest"])
 
     def write_artifact(
