@@ -130,13 +130,14 @@ def test_skopeo_and_oras_by_hand_agree(published: Run, tmp_path: Path) -> None:
 
 
 def compose(directory: Path, record: dict[str, Any]) -> Path:
-    """The file of a release manifest, with nothing but digests in it."""
+    """The file of a release manifest, with nothing but its digests in it."""
     path = directory / "compose.yaml"
     path.write_text(record["compose"])
-    pinned = {
-        f"{image['reference'].rpartition(':')[0]}@{image['digest']}" for image in record["images"]
-    }
-    assert {each["image"] for each in YAML(typ="safe").load(path)["services"].values()} == pinned
+    services = YAML(typ="safe").load(path)["services"]
+    for name, service in services.items():
+        (image,) = (each for each in record["images"] if each["target"] == name)
+        repository = image["reference"].rpartition(":")[0]
+        assert service["image"] == f"{repository}@{image['digest']}"
     return path
 
 
