@@ -66,15 +66,12 @@ def write(repository: Repository, journal: Journal) -> None:
 
 
 def read(repository: Repository) -> Journal | None:
-    """The journal that a publisher left; None without one. Raises ``PublishError``."""
-    try:
-        text = repository.read_note(TAG)
-    except RefusedError as error:
-        raise PublishError(
-            f"{repository.repository}:{TAG}, the journal of a publisher that ended, cannot be "
-            f"read: {error.message}",
-            hint="repair the registry, or go on without: builder publish --discard-journal",
-        ) from error
+    """The journal that a publisher left; None without one.
+
+    Raises ``RefusedError`` for one that the registry cannot read any more, ``PublishError`` for one
+    of a newer version.
+    """
+    text = repository.read_note(TAG)
     if text is None:
         return None
     try:
@@ -82,29 +79,13 @@ def read(repository: Repository) -> Journal | None:
     except ValidationError as error:
         raise PublishError(
             f"{repository.repository}:{TAG} is no journal that this version can read",
-            hint="a newer version of this program wrote it: use that one; "
-            "or go on without: builder publish --discard-journal",
+            hint="a newer version of this program wrote it: publish with that one",
         ) from error
-
-
-def discard(repository: Repository) -> bool:
-    """Remove a journal that cannot be read, and no other; whether there was one.
-
-    The caller holds the lock on the tags. Raises ``PublishError``.
-    """
-    try:
-        read(repository)
-    except PublishError:
-        repository.write_artifact(TAG, KIND, b"{}")
-        remove(repository)
-        return True
-    return False
 
 
 def remove(repository: Repository) -> None:
     """Remove the journal; raises ``PublishError``."""
-    if digest := repository.resolve(TAG):
-        repository.remove_note(TAG, digest, KIND)
+    repository.remove_note(TAG, KIND)
 
 
 def carry_out(registry: str, journal: Journal) -> float:
@@ -143,7 +124,7 @@ def data_of(repository: Repository, digest: str) -> bytes:
 
 
 def _current(registry: str, move: Move) -> str | None:
-    return move.at(registry).resolve(move.tag)
+    return move.at(registry).resolve_readable(move.tag)
 
 
 def _to_do(moves: Sequence[Move], there: Iterable[str | None]) -> list[Move]:

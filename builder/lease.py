@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from builder.errors import PublishError
+from builder.errors import PublishError, RefusedError
 from builder.transport import is_loopback
 
 if TYPE_CHECKING:
@@ -61,6 +61,13 @@ class Holder:
         return f"process {self.pid} on {self.host} since {self.since}"
 
 
+# Of a claim that a newer version wrote.
+_UNKNOWN = Holder("an unknown host", 0, "an unknown time", "", "")
+# Of one that the registry cannot read: who put it there was not told that it is, and has no lock;
+# or notices before a tag moves.
+_LOST = replace(_UNKNOWN, claim="lost")
+
+
 @dataclass(frozen=True)
 class Claim:
     """A tag that claims a lock until ``expires``, in seconds since 1970."""
@@ -91,10 +98,12 @@ class Lease:
         self._released = threading.Event()
 
     def check(self) -> None:
-        """Raise ``PublishError`` once the claim may have expired without being renewed."""
-        if time.monotonic() > self._until:
+        """Raise ``PublishError`` if the claim may have expired, or is no longer in the registry."""
+        with self._writing:
+            there = any(self._repository.resolve_readable(tag) for tag in self._tags)
+        if not there or time.monotonic() > self._until:
             raise PublishError(
-                f"the lock {self.name} could not be renewed and may be another publisher's now",
+                f"the lock {self.name} could not be kept and may be another publisher's now",
                 hint="publish again",
             )
 
@@ -156,8 +165,7 @@ class Lease:
     def _remove(self, tags: set[str]) -> None:
         for tag in tags:
             try:
-                if digest := self._repository.resolve(tag):
-                    self._repository.remove_note(tag, digest, KIND)
+                self._repository.remove_note(tag, KIND)
                 self._tags.discard(tag)
             except PublishError as error:
                 log.warning("the lock %s is left to expire: %s", self.name, error.message)
@@ -204,11 +212,13 @@ def _acquire(mine: Lease, repository: Repository) -> Holder | None:
 
 
 def _read(repository: Repository, claim: Claim) -> Holder | None:
-    text = repository.read_note(claim.tag)
     try:
+        text = repository.read_note(claim.tag)
         return TypeAdapter(Holder).validate_json(text) if text is not None else None
     except ValidationError:
-        return Holder("an unknown host", 0, "an unknown time", "", "")
+        return _UNKNOWN
+    except RefusedError:
+        return _LOST
 
 
 def _myself() -> Holder:
@@ -218,8 +228,8 @@ def _myself() -> Holder:
 
 
 def _is_gone(claim: Claim, holder: Holder) -> bool:
-    """Whether a claim has expired, or was a process's of this machine that has ended."""
-    if claim.expires + CLOCKS < time.time():
+    """Whether a claim is void: expired, lost, or a process's of this machine that has ended."""
+    if holder is _LOST or claim.expires + CLOCKS < time.time():
         return True
     if not holder.machine or holder.machine != _machine():
         return False

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from builder import evidence, lock, registry, saved, tested
 from builder.config import load_catalogue, select_releases
 from builder.engine import Engine, LocalImage
-from builder.publish import discard_journal, publish
+from builder.publish import publish
 from builder.record import NOT_SCANNED
-from builder.registry import Repository
 from builder.saved import SavedImages
 from builder.scanning import scan_tested, scanner_for
 from builder.sign import signer
@@ -89,21 +88,15 @@ def publish_runs(
     path: Path,
     releases: Sequence[str],
     scanning: ScanOptions,
-    *,
-    discard: bool = False,
 ) -> Iterator[Published]:
     """Publish the sets that earlier runs tested; ``path`` is as ``tested.find_runs`` takes it.
 
-    What a run did not scan is scanned first, as ``scanning`` says. ``discard`` forgets a journal
-    that cannot be read. Raises ``PublishError`` or ``PolicyError`` for the first set that cannot be
-    published.
+    What a run did not scan is scanned first, as ``scanning`` says. Raises ``PublishError`` or
+    ``PolicyError`` for the first set that cannot be published.
     """
     sets = _tested(options, path, releases)
     attach = {host: signer(options, host) for host in {_host(found) for found, _, _ in sets}}
     scanners = _scanners(options, scanning, sets)
-    if discard:
-        for repository in {found.repository for found, _, _ in sets}:
-            discard_journal(Repository(repository))
     for found, catalogue, directory in sets:
         host, passed = _host(found), found
         with _saved(found, directory) as images:

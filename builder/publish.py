@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from builder import journal as journals
 from builder import record, recovery
-from builder.errors import PublishError
+from builder.errors import PublishError, RefusedError
 from builder.journal import Journal, Move
 from builder.lease import lease
 from builder.push import is_complete, pull_size, push, verify
@@ -112,7 +112,7 @@ def _refuse_untested(tested: SetRecord) -> None:
 def _published(tested: SetRecord, names: Names, repository: Repository) -> SetRecord | None:
     """The release manifest of exactly this set if all its tags are in place; else None."""
     there = _current(repository, tested.release)
-    if there is None or not there[1].says_the_same(tested) or journals.read(repository):
+    if there is None or not there[1].says_the_same(tested) or recovery.has_work(repository):
         return None
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         complete = pool.map(
@@ -126,33 +126,18 @@ def _published(tested: SetRecord, names: Names, repository: Repository) -> SetRe
 
 def _current(repository: Repository, release: str) -> tuple[str, SetRecord] | None:
     """The digest of the published release manifest, and what it says."""
-    digest = repository.resolve(release)
-    content = repository.read_artifact(digest) if digest else None
-    if digest is None or content is None:
-        return None
+    digest = repository.resolve_readable(release)
     try:
-        return digest, SetRecord.model_validate_json(content)
-    except ValueError:
-        return None  # of an older or a newer format: replaced
+        content = repository.read_artifact(digest) if digest else None
+        return (digest, SetRecord.model_validate_json(content)) if digest and content else None
+    except (ValueError, RefusedError):
+        return None  # of an older or a newer format, or damaged: replaced
 
 
 def _finish_others(repository: Repository) -> None:
-    if journals.read(repository):
+    if recovery.has_work(repository):
         with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT):
             recovery.finish(repository)
-
-
-def discard_journal(repository: Repository) -> None:
-    """Forget a journal that cannot be read; one that can is for the next publisher to finish."""
-    with lease(repository, _TAGS_LOCK, wait=_TAGS_WAIT):
-        if journals.discard(repository):
-            log.warning(
-                "%s: the journal is discarded; a release whose tags it left on two sets "
-                "has them on one again once it is published",
-                repository.repository,
-            )
-        else:
-            log.info("%s: no journal that cannot be read", repository.repository)
 
 
 def _push(tested: SetRecord, source: Source) -> int:
@@ -201,8 +186,8 @@ def _journal(
     tested: SetRecord, planned: Sequence[ImageTags], repository: Repository
 ) -> tuple[SetRecord, Journal]:
     """The release manifest, put there by digest, and what has to move for it."""
-    current = _current(repository, tested.release)
     builds = {each.target: each.build for each in planned}
+    digest, final = _release_manifest(tested, builds, repository)
     moves = [
         Move(repository=Repository(each.repository).name, tag=step.tag, old=step.old, new=step.new)
         for each in planned
@@ -210,28 +195,31 @@ def _journal(
         if step.verdict is Verdict.MOVE
     ]
     names = [move for move in moves if parse_build(move.tag)]
-    if current and current[1].says_the_same(tested):
-        (digest, final), build = current, current[1].build
-    else:
-        today = datetime.now(UTC).date()
-        build = next_set_build(tested.release, today, repository.tags())
-        final = _final(tested, build, builds)
-        content = final.model_dump_json(indent=2).encode()
-        written = repository.write_artifact(None, record.KIND, content, final.annotations)
-        digest = written.digest
-        names.append(Move(repository=repository.name, tag=build, old=None, new=digest))
+    if repository.resolve_readable(final.build) is None:
+        names.append(Move(repository=repository.name, tag=final.build, old=None, new=digest))
+    old = repository.resolve_readable(tested.release)
     return final, Journal(
         release=tested.release,
-        build=build,
+        build=final.build,
         names=tuple(names),
         moves=tuple(move for move in moves if move not in names),
-        switch=Move(
-            repository=repository.name,
-            tag=tested.release,
-            old=repository.resolve(tested.release),
-            new=digest,
-        ),
+        switch=Move(repository=repository.name, tag=tested.release, old=old, new=digest),
     )
+
+
+def _release_manifest(
+    tested: SetRecord, builds: Mapping[str, str], repository: Repository
+) -> tuple[str, SetRecord]:
+    """The digest of the release manifest and what it says; one that says the same is kept."""
+    current = _current(repository, tested.release)
+    if current and current[1].says_the_same(tested) and current[1].builds == builds:
+        return current
+    now = datetime.now(UTC)
+    final = _final(tested, next_set_build(tested.release, now.date(), repository.tags()), builds)
+    # With the time, so that one that the registry damaged is not made again as it was.
+    said = {"org.opencontainers.image.created": f"{now:%Y-%m-%dT%H:%M:%SZ}", **final.annotations}
+    content = final.model_dump_json(indent=2).encode()
+    return repository.write_artifact(None, record.KIND, content, said).digest, final
 
 
 def _final(tested: SetRecord, build: str, builds: Mapping[str, str]) -> SetRecord:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.errors import PublishError
+from builder.errors import PublishError, RefusedError
 from builder.layout import children, parse, parts
 from builder.registry import Repository
 
@@ -47,15 +47,21 @@ def push(layout: Layout, images: Sequence[tuple[str, str]]) -> Pushed:
 
 
 def is_complete(repository: Repository, digest: str) -> bool:
-    """Whether an image can be pulled: each manifest and blob of it is there in its size."""
-    found = repository.manifest(digest)
-    if found is None:
-        return False
-    sizes = parts(found.content)
-    with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
-        there = pool.map(repository.blob_size, sizes)
-        if any(size != wanted for size, wanted in zip(there, sizes.values(), strict=True)):
+    """Whether an image can be pulled: each manifest and blob of it is there in its size.
+
+    What the registry refuses to give, for its storage is damaged, is not there.
+    """
+    try:
+        found = repository.manifest(digest)
+        if found is None:
             return False
+        sizes = parts(found.content)
+        with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+            there = list(pool.map(repository.blob_size, sizes))
+    except RefusedError:
+        return False
+    if there != [*sizes.values()]:
+        return False
     return all(is_complete(repository, child) for child in children(found.content))
 
 
@@ -64,7 +70,8 @@ def verify(repository: str, digest: str) -> None:
     if not is_complete(Repository(repository), digest):
         raise PublishError(
             f"{repository}@{digest} was pushed, but cannot be pulled",
-            hint="the registry lost a part of it: publish again",
+            hint="publish again; if that does not help, the registry's storage is damaged: "
+            "collect its garbage, or build the set anew",
         )
 
 

@@ -90,6 +90,11 @@ class SetRecord(Frozen):
             "org.openstack.builder.scan": self.scan,
         }
 
+    @property
+    def builds(self) -> dict[str, str]:
+        """The tag of each target's image that names it for ever."""
+        return {image.target: image.build for image in self.images}
+
     def says_the_same(self, other: SetRecord) -> bool:
         """Whether both say the same of the same images, but for when they were published."""
         return self._bare() == other._bare()

@@ -36,12 +36,29 @@ def finish(repository: Repository) -> None:
 
     The caller holds the lock on the tags.
     """
-    journal = journals.read(repository)
-    if journal is None:
-        return
-    if not _completed(repository, journal):
-        _take_all_back(repository, journal)
+    try:
+        journal = journals.read(repository)
+    except RefusedError as error:
+        # Its publisher was never told that it is there, unless the storage was damaged later.
+        log.warning(
+            "the journal of a publisher that ended is lost; should its release have tags on two "
+            "sets, publish that again: %s",
+            error.message,
+        )
+    else:
+        if journal is None:
+            return
+        if not _completed(repository, journal):
+            _take_all_back(repository, journal)
     journals.remove(repository)
+
+
+def has_work(repository: Repository) -> bool:
+    """Whether a publisher left anything for ``finish``; raises ``PublishError``."""
+    try:
+        return journals.read(repository) is not None
+    except RefusedError:
+        return True
 
 
 def can_complete(journal: Journal, tagged: Mapping[Move, str | None], *, whole: bool) -> bool:
@@ -49,7 +66,8 @@ def can_complete(journal: Journal, tagged: Mapping[Move, str | None], *, whole: 
 
     ``tagged`` is the digest that each tag names now.
     """
-    return whole and all(tagged[move] in (None, move.new) for move in journal.names)
+    free = (None, UNREADABLE)
+    return whole and all(tagged[move] in (*free, move.new) for move in journal.names)
 
 
 def to_take_back(journal: Journal, tagged: Mapping[Move, str | None]) -> Sequence[Move]:
@@ -92,10 +110,10 @@ def _take_back(registry: str, move: Move) -> str:
     """Have a tag name what it did; what becomes of it if that cannot be, else nothing."""
     repository = move.at(registry)
     try:
-        if move.old and _can_be_pulled(repository, move.old):
+        if move.old and is_complete(repository, move.old):
             repository.put_manifest(move.tag, data_of(repository, move.old))
             return ""
-        if _can_be_pulled(repository, move.new):
+        if is_complete(repository, move.new):
             # What had no image before stays: a build's own tag, or a tag of the first set.
             return f"is not taken back: {move.old} is gone" if move.old else ""
         if repository.delete(move.new):
@@ -120,17 +138,8 @@ def _is_whole(repository: Repository, journal: Journal) -> bool:
         wanted |= {(Repository(image.repository).name, image.digest) for image in images}
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         return all(
-            pool.map(
-                lambda each: _can_be_pulled(Repository(f"{registry}/{each[0]}"), each[1]), wanted
-            )
+            pool.map(lambda each: is_complete(Repository(f"{registry}/{each[0]}"), each[1]), wanted)
         )
-
-
-def _can_be_pulled(repository: Repository, digest: str) -> bool:
-    try:
-        return is_complete(repository, digest)
-    except RefusedError:
-        return False
 
 
 def _tagged(registry: str, journal: Journal) -> dict[Move, str | None]:

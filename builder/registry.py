@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from builder.layout import Blob
+
+log = logging.getLogger(__name__)
 
 _EMPTY = "application/vnd.oci.empty.v1+json"
 _ACCEPT = {"Accept": ", ".join(MANIFESTS)}
@@ -87,6 +90,14 @@ class Repository:
             return answer.headers[_DIGEST]
         found = self.manifest(tag)
         return found.digest if found else None
+
+    def resolve_readable(self, tag: str) -> str | None:
+        """As ``resolve``; a tag that the registry cannot read, damaged as it is, counts as lost."""
+        try:
+            return self.resolve(tag)
+        except RefusedError as error:
+            log.warning("%s:%s counts as lost: %s", self.repository, tag, error.message)
+            return None
 
     def tags(self) -> list[str]:
         """Every tag; none for a repository that is not there."""
@@ -186,9 +197,13 @@ class Repository:
         found = self.manifest(tag)
         return (found.content.get("annotations") or {}).get(_NOTE) if found else None
 
-    def remove_note(self, tag: str, digest: str, kind: str) -> None:
-        """Delete a note; where the registry forbids that, put an empty artifact in its place."""
-        if not self.delete(digest) or self.resolve(tag) is not None:
+    def remove_note(self, tag: str, kind: str) -> None:
+        """Delete a note; an empty artifact takes the place of one that cannot be."""
+        try:
+            digest = self.resolve(tag)
+        except RefusedError:  # only what is written again can be deleted then
+            digest = self.write_artifact(tag, kind, b"{}").digest
+        if digest and (not self.delete(digest) or self.resolve(tag) is not None):
             self.write_artifact(tag, kind, b"{}")
 
     def delete(self, digest: str) -> bool:
@@ -212,12 +227,15 @@ class Repository:
     ) -> bool:
         """An upload that breaks begins again: a registry keeps whole blobs only."""
         uploaded = False
+        if self._has_blob(digest):
+            return False
 
         def once() -> requests.Response:
             nonlocal uploaded
-            there = self._once("HEAD", f"blobs/{digest}")
-            if there.status_code != _CODES.not_found:
-                return there
+            if uploaded:  # only the answer to it may have been lost
+                there = self._once("HEAD", f"blobs/{digest}")
+                if there.status_code == _CODES.ok:
+                    return there
             mount = f"?mount={digest}&from={quote(mount_from)}" if mount_from else ""
             begun = self._once("POST", f"blobs/uploads/{mount}")
             if begun.status_code != _CODES.accepted:
@@ -230,6 +248,13 @@ class Repository:
 
         self._expect(self._retried(once), _CODES.created, _CODES.ok)
         return uploaded
+
+    def _has_blob(self, digest: str) -> bool:
+        """False for one that the registry cannot find its way to: it is uploaded again."""
+        try:
+            return self.blob_size(digest) is not None
+        except RefusedError:
+            return False
 
     def _request(
         self, method: str, path: str, *, data: bytes | None = None, **arguments: Any

@@ -80,7 +80,7 @@ def _plan(image: ImageRecord, names: Names, today: dt.date, allow_downgrade: boo
     existing = repository.tags()
     wanted = [tag for tag in cascade(version, names) if tag in set(existing)]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        digests = zip(wanted, pool.map(repository.resolve, wanted), strict=True)
+        digests = zip(wanted, pool.map(repository.resolve_readable, wanted), strict=True)
         tagged = {tag: digest for tag, digest in digests if digest}
         builds = _builds(pool, repository, existing, version, image.digest, {*tagged.values()})
     build = builds.get(image.digest)
@@ -114,7 +114,7 @@ def _builds(
             if needed <= found.keys():
                 break
             some = group[start : start + CONNECTIONS]
-            tags = pool.map(lambda each: repository.resolve(each.tag), some)
+            tags = pool.map(lambda each: repository.resolve_readable(each.tag), some)
             for build, there in zip(some, tags, strict=True):
                 if there:
                     found.setdefault(there, build)

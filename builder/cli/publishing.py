@@ -47,17 +47,12 @@ def _options(project: Path | None, **given: Any) -> Options:
 @_selection
 @signing
 @scan_options
-@click.option(
-    "--discard-journal", "discard", is_flag=True,
-    help="Go on without a journal that cannot be read any more.",
-)  # fmt: skip
 @click.pass_obj
 def publish(
     project: Path | None,
     /,
     run: Path,
     releases: tuple[str, ...],
-    discard: bool,
     output_format: str,
     **given: Any,
 ) -> None:
@@ -71,7 +66,7 @@ def publish(
     scanning = scan_options_of(given)
     options = _options(project, **given)
     seen = []
-    for each in promote.publish_runs(options, run, releases, scanning, discard=discard):
+    for each in promote.publish_runs(options, run, releases, scanning):
         seen.append(each)
         if output_format == "text":
             click.echo(report.published_to_text(each))

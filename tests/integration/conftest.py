@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from builder import transport
 from builder.config import load_catalogue
 from builder.lock import locked_versions, read_lock
 from tests.integration import clouds
@@ -137,6 +138,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A registry for the tests of one module."""
     with serving(Server(tmp_path_factory.mktemp("registry"))) as server:
         yield server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A registry for one test, which may damage it."""
+    with serving(Server(tmp_path / "registry")) as found:
+        yield found
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a damaged registry answers is tried again only once."""
+    monkeypatch.setattr(transport, "RETRIES", transport.RETRIES.new(total=1))
 
 
 @pytest.fixture

@@ -91,6 +91,16 @@ class Server:
             time.sleep(0.02)
         raise AssertionError("the registry did not start")
 
+    def blob(self, digest: str) -> Path:
+        """The file with that content."""
+        name = digest.removeprefix("sha256:")
+        return self.directory / f"data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
+
+    def links(self, name: str, kind: str) -> list[Path]:
+        """The files of that kind that say what is in the repository of that name."""
+        directory = self.directory / "data/docker/registry/v2/repositories" / name
+        return sorted(directory.glob(f"{kind}/**/link"))
+
     def stop(self, number: int = signal.SIGKILL) -> None:
         if self.process:
             self.process.send_signal(number)

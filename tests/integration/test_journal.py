@@ -11,7 +11,7 @@ import pytest
 from builder import journal, recovery, transport
 from builder.errors import PublishError
 from builder.layout import read_layout
-from builder.publish import _journal, discard_journal, publish
+from builder.publish import _journal, publish
 from builder.push import is_complete, push
 from builder.record import SetRecord
 from builder.registry import Repository
@@ -20,7 +20,7 @@ from tests.integration.registries import Server, proxying, serving
 from tests.integration.sets import ZED, Sets, assert_published
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from builder.journal import Journal, Move
@@ -59,9 +59,7 @@ class Left:
 
     def damage(self, digest: str, content: bytes = b"") -> None:
         """Leave a file of the registry as a machine does that lost its power."""
-        name = digest.removeprefix("sha256:")
-        blobs = self.server.directory / "data/docker/registry/v2/blobs/sha256"
-        (blobs / name[:2] / name / "data").write_bytes(content)
+        self.server.blob(digest).write_bytes(content)
 
 
 def leave(server: Server, sets: Sets, moved: int | None) -> Left:
@@ -79,23 +77,10 @@ def leave(server: Server, sets: Sets, moved: int | None) -> Left:
     return Left(server, sets, first, second, written)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """For one test, which may damage it."""
-    with serving(Server(tmp_path / "registry")) as found:
-        yield found
-
-
 # No tag; the builds' own and two more; all but the release manifest's; all.
 @pytest.fixture(params=[0, 6, -1, None])
 def left(server: Server, tmp_path: Path, namespace: str, request: pytest.FixtureRequest) -> Left:
     return leave(server, Sets(tmp_path, server.address, namespace), request.param)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a damaged registry answers is tried again only once."""
-    monkeypatch.setattr(transport, "RETRIES", transport.RETRIES.new(total=1))
 
 
 def assert_next_publishes(left: Left) -> None:
@@ -221,16 +206,20 @@ def test_a_registry_that_is_away_keeps_its_journal(
 
 @pytest.mark.usefixtures("impatient")
 def test_a_journal_that_cannot_be_read(left: Left, caplog: pytest.LogCaptureFixture) -> None:
-    discard_journal(left.manifests)
-    assert journal.read(left.manifests) == left.journal  # for the next publisher
     digest = left.manifests.resolve(journal.TAG)
     assert digest
     left.damage(digest)
     third, source = left.sets.new()
-    with pytest.raises(PublishError, match=r"cannot be read: .* answers 500") as caught:
-        publish(third, ZED, source)
-    assert caught.value.hint
-    assert "builder publish --discard-journal" in caught.value.hint
-    discard_journal(left.manifests)
-    assert "the journal is discarded" in caplog.text
+    publish(third, ZED, source)
+    assert "the journal of a publisher that ended is lost" in caplog.text
+    assert_published(left.sets, third)
     assert_next_publishes(left)
+
+
+def test_a_journal_of_a_newer_version(left: Left) -> None:
+    text = left.journal.model_dump_json().replace('"format":1', '"format":2')
+    left.manifests.write_note(journal.TAG, journal.KIND, text)
+    third, source = left.sets.new()
+    with pytest.raises(PublishError, match="no journal that this version can read"):
+        publish(third, ZED, source)
+    assert left.manifests.read_note(journal.TAG) == text
