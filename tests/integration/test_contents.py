@@ -35,7 +35,7 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", [*IMAGES, "aio"])
 def test_nothing_of_the_build_is_left(name: str) -> None:
     find = ("find", "/", "-xdev", "-not", "-type", "d")
     shown = docker("run", "--rm", "--user=0", "--entrypoint=", clouds.image(name), *find)
@@ -44,7 +44,7 @@ def test_nothing_of_the_build_is_left(name: str) -> None:
     assert [path for path in paths if FORBIDDEN.match(path)] == []
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", [*IMAGES, "aio"])
 def test_no_secret_is_in_its_history_or_settings(name: str) -> None:
     history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", clouds.image(name))
     config = docker("image", "inspect", "-f", "{{json .Config}}", clouds.image(name))
@@ -53,7 +53,7 @@ def test_no_secret_is_in_its_history_or_settings(name: str) -> None:
     assert SECRET.search("\n".join(json.loads(config).get("Env", []))) is None
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", [*IMAGES, "aio"])
 def test_labels_say_what_it_is(name: str) -> None:
     inspected = docker("image", "inspect", "-f", "{{json .Config.Labels}}", clouds.image(name))
     labels = json.loads(inspected)
@@ -67,7 +67,7 @@ def test_labels_say_what_it_is(name: str) -> None:
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", labels[f"{prefix}base.digest"])
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", [*IMAGES, "aio"])
 def test_it_runs_as_its_own_user_under_tini(name: str) -> None:
     script = "cat /proc/1/comm; id -u"
     shown = docker("run", "--rm", "--cap-drop=ALL", clouds.image(name), "bash", "-c", script)
@@ -76,7 +76,7 @@ def test_it_runs_as_its_own_user_under_tini(name: str) -> None:
     assert int(uid) > 40000
 
 
-@pytest.mark.parametrize("name", OPENSTACK_IMAGES)
+@pytest.mark.parametrize("name", [*OPENSTACK_IMAGES, "aio"])
 def test_the_lock_is_in_it_and_is_what_is_installed(name: str, versions: dict[str, str]) -> None:
     script = (
         "import importlib.metadata as m, re\n"
