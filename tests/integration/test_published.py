@@ -40,7 +40,7 @@ def test_a_run_ends_with_the_tested_set_in_the_registry(published: Run) -> None:
     report, directory = published.report, published.directory
     targets = {image["target"] for image in report["images"]}
     assert {"mariadb", "rabbitmq", "keystone", "glance", "placement", "neutron"} < targets
-    assert {"nova-controller", "nova-compute"} < targets
+    assert {"nova-controller", "nova-compute", "aio"} < targets
     for image in report["images"]:
         name, tag = image["reference"].removeprefix(f"{REGISTRY}/").rsplit(":", 1)
         answer = requests.head(
@@ -49,8 +49,12 @@ def test_a_run_ends_with_the_tested_set_in_the_registry(published: Run) -> None:
             timeout=10,
         )
         assert answer.headers["Docker-Content-Digest"] == image["digest"]
-    cases = list(ET.parse(directory / "smoke/junit.xml").getroot().iter("testcase"))
-    assert len(cases) == report["checks_passed"] > 25
+    set_cases, aio_cases = [
+        [case.get("name") for case in ET.parse(directory / name / "junit.xml").iter("testcase")]
+        for name in ("smoke", "smoke-aio")
+    ]
+    assert aio_cases == set_cases
+    assert 2 * len(set_cases) == report["checks_passed"] > 50
     logs = {path.name.rsplit("-", 1)[0] for path in (directory / "smoke/logs").iterdir()}
     assert len(logs) == len(targets)
     assert published.left == set()
@@ -204,7 +208,7 @@ def test_what_was_just_published_is_not_built_again(project: Path, tmp_path: Pat
 def test_a_touched_template_makes_the_images_below_it_stale(project: Path) -> None:
     edit(project / "images/neutron/Dockerfile.j2", "WORKDIR", "ENV NOTHING=1\nWORKDIR")
     reason = "template images/neutron/Dockerfile.j2 changed"
-    assert stale(project) == {"neutron": [reason], "nova-controller": [reason]}
+    assert stale(project) == dict.fromkeys(("neutron", "nova-controller", "aio"), [reason])
     shown = builder(project, "why", "neutron", "--release", "zed", "--namespace", NAMESPACE)
     assert f"zed neutron: stale: {reason}\n" in shown.stdout
     assert "images/openstack/Dockerfile.j2" in shown.stdout

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from builder.smoke.cloud import OPENSTACK
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def test_nothing_runs_as_root(cloud: Cloud) -> None:
     assert [name for name, uid in users.items() if uid == "0"] == []
 
 
+@pytest.mark.needs("keystone")
 def test_the_client_of_each_image_is_the_locks_version(cloud: Cloud) -> None:
     containers = {cloud.names(service)[0] for service in OPENSTACK if cloud.names(service)}
     found = {name: cloud.execute(name, "openstack", "--version").strip() for name in containers}
