@@ -208,7 +208,7 @@ def test_what_was_just_published_is_not_built_again(project: Path, tmp_path: Pat
 def test_a_touched_template_makes_the_images_below_it_stale(project: Path) -> None:
     edit(project / "images/neutron/Dockerfile.j2", "WORKDIR", "ENV NOTHING=1\nWORKDIR")
     reason = "template images/neutron/Dockerfile.j2 changed"
-    assert stale(project) == dict.fromkeys(("neutron", "nova-controller", "aio"), [reason])
+    assert stale(project) == {name: [reason] for name in ("neutron", "nova-controller", "aio")}
     shown = builder(project, "why", "neutron", "--release", "zed", "--namespace", NAMESPACE)
     assert f"zed neutron: stale: {reason}\n" in shown.stdout
     assert "images/openstack/Dockerfile.j2" in shown.stdout
