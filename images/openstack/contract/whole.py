@@ -31,9 +31,9 @@ AND TIMESTAMPDIFF(SECOND, COALESCE(last_seen_up, created_at), UTC_TIMESTAMP()) <
 def prepare_all(settings: Settings, deadline: Deadline) -> None:
     for name in [name for name in os.environ if OSLO.match(name)]:
         del os.environ[name]  # they are nova's; what is imported here is keystone
-    _make_keys()
     found = fingerprint(settings)
     if STATE.exists() and STATE.read_text(encoding="utf-8") == found:
+        _make_keys()
         _wait_for_databases(settings, deadline)
         _open_apis(settings)
     else:
