@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from builder.plan import Plan
 
 ROOTFS = "rootfs"
+_AUTHORITIES = ["id=ca,src=${CA_BUNDLE}"]
 
 
 def bake_file(
@@ -26,6 +27,10 @@ def bake_file(
     """
     release = catalogue.releases[plan.release]
     targets = _stood_on(catalogue, plan, dockerfiles)
+    for target in targets.values():
+        # BuildKit runs a step for whichever target gets to it first, with that one's secrets.
+        if any("secret" in targets[name] for name in _below(targets, target)):
+            target["secret"] = _AUTHORITIES
     for image in plan.images:
         _check_stage(catalogue.recipes[image.recipe], image.target, dockerfiles[image.recipe])
         targets[image.target] |= {
@@ -82,6 +87,12 @@ def _stood_on(
     return found
 
 
+def _below(targets: Mapping[str, Any], target: Mapping[str, Any]) -> set[str]:
+    """The targets that ``target`` stands on, and those that they do."""
+    names = set(target.get("contexts", ()))
+    return names.union(*(_below(targets, targets[name]) for name in names))
+
+
 def _set_platforms(targets: dict[str, dict[str, Any]], plan: Plan) -> None:
     """Stages that others stand on are for the building machine too: some of their steps run there.
 
@@ -124,7 +135,7 @@ def _bake_target(recipe: Recipe, stage: str, dockerfile: str, known: list[str]) 
         "output": ["type=cacheonly"],
     }
     if wants_authorities(dockerfile):
-        target["secret"] = ["id=ca,src=${CA_BUNDLE}"]
+        target["secret"] = _AUTHORITIES
     return target
 
 
