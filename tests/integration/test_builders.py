@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builder.platforms import Platform
-from tests.integration.clouds import ROOT
-from tests.integration.runs import build
+from builder.platforms import Platform, native
+from tests.integration.clouds import ROOT, docker
+from tests.integration.runs import build, left_behind
 from tests.integration.test_platforms import foreign
 
 if TYPE_CHECKING:
@@ -88,6 +88,21 @@ def test_a_builder_that_is_not_there(tmp_path: Path, endpoint: str | None, reaso
     assert done.returncode == 3, done.stderr
     assert f"the builder {NAME} cannot be used: ERROR: {reason}\nhint: " in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_remote_builder(tmp_path: Path, remote: dict[str, str]) -> None:
+    runs = tmp_path / "runs"
+    options = ("--image", "mariadb", "--builder", NAME, "--format", "json")
+    done = build(ROOT, runs, *options, **remote)
+    assert done.returncode == 0, done.stderr
+    (release,) = json.loads(done.stdout)["releases"]
+    (image,) = release["images"]
+    assert release["checks_passed"] > 0
+    log = next(runs.glob("*/zed/logs/build.log")).read_text()
+    assert f'building with "{NAME}" instance using remote driver' in log
+    inspected = docker("image", "inspect", "-f", "{{.Id}} {{.Architecture}}", image["reference"])
+    assert inspected.split() == [image["digest"], native().architecture]
+    assert not left_behind()
 
 
 def test_platforms_on_different_nodes(tmp_path: Path, remote: dict[str, str]) -> None:
