@@ -52,8 +52,13 @@ class Images(Client):
         ``settings`` override keys of the file (``docker buildx bake --set``).
         Raises ``EngineError`` at the end of the lines when a target failed.
         """
-        # buildx >= 0.19 asks before it reads outside of the working directory.
-        environment = {**variables, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        environment = {
+            **variables,
+            # buildx >= 0.19 asks before it reads outside of the working directory.
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+            # Without it a stage for the cache only becomes an image without a name.
+            "BUILDX_NO_DEFAULT_LOAD": "1",
+        }
         with translated("the build failed"):
             yield from self._docker.buildx.bake(
                 list(targets),

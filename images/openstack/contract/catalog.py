@@ -1,10 +1,11 @@
-"""A service's user, role, catalog entry and endpoints, made idempotently with keystoneauth."""
+"""A service's user, role, catalog entry and endpoints, made idempotently."""
 
 from __future__ import annotations
 
-from typing import Any
+from http.client import HTTPException
 
 from contract.errors import ContractError
+from contract.rest import AnswerError, Client
 from contract.services import Service
 from contract.settings import Login, Settings
 from contract.wait import Deadline, NotYetError, RefusedError, reason
@@ -12,81 +13,42 @@ from contract.wait import Deadline, NotYetError, RefusedError, reason
 INTERFACES = ("public", "internal", "admin")
 
 
-def session(settings: Settings, login: Login) -> Any:
-    from keystoneauth1.identity.v3 import Password
-    from keystoneauth1.session import Session
-
-    auth = Password(
-        auth_url=settings.auth_url,
-        username=login.username,
-        password=login.password,
-        project_name=login.project,
-        user_domain_name=login.user_domain,
-        project_domain_name=login.project_domain,
-        reauthenticate=True,
-    )
-    return Session(auth=auth, timeout=30)
-
-
-def probe(login: Any, made_elsewhere: bool) -> None:
+def probe(client: Client, made_elsewhere: bool) -> None:
     """Raise NotYetError until that login gets a token."""
-    from keystoneauth1 import exceptions
-
     try:
-        login.get_token()
-    except (exceptions.Unauthorized, exceptions.Forbidden) as error:
-        text = str(error.message).partition(" (HTTP")[0]
+        client.authenticate()
+    except AnswerError as error:
+        refused = error.status in (401, 403) and not made_elsewhere
         # A user that another container makes may be missing for as long as that one waits.
-        raise (NotYetError if made_elsewhere else RefusedError)(text) from error
-    except exceptions.ClientException as error:
-        raise NotYetError(_cause(error)) from error
+        raise (RefusedError if refused else NotYetError)(str(error)) from error
+    except (OSError, HTTPException) as error:
+        raise NotYetError(reason(error)) from error
 
 
-def _cause(error: Exception) -> str:
-    text = str(error)
-    for sign, cause in (
-        ("Name or service not known", "the host name does not resolve"),
-        ("Temporary failure in name resolution", "the host name does not resolve"),
-        ("Connection refused", "connection refused"),
-        ("timed out", "no answer"),
-    ):
-        if sign in text:
-            return cause
-    return reason(error)
-
-
-def wait(settings: Settings, login: Login, deadline: Deadline) -> Any:
-    current = session(settings, login)
+def wait(settings: Settings, login: Login, deadline: Deadline) -> Client:
+    client = Client(settings.auth_url, login)
     made_elsewhere = login is not settings.admin
     what = f"keystone at {settings.auth_url} (user {login.username})"
     # Each question costs keystone more than it costs us.
-    deadline.wait(what, lambda: probe(current, made_elsewhere), poll=1.0)
-    return current
+    deadline.wait(what, lambda: probe(client, made_elsewhere), poll=1.0)
+    return client
 
 
 class Catalog:
     """The Identity API as this container's administrator sees it."""
 
-    def __init__(self, settings: Settings, login: Any) -> None:
-        from keystoneauth1.adapter import Adapter
-
+    def __init__(self, settings: Settings, api: Client) -> None:
         self.settings = settings
-        self.api: Any = Adapter(
-            login,
-            endpoint_override=settings.auth_url,
-            connect_retries=8,
-            status_code_retries=8,
-            retriable_status_codes=[502, 503],
-        )
+        self.api = api
 
     def register(self, service: Service, urls: dict[str, str]) -> None:
-        from keystoneauth1 import exceptions
-
         try:
             self._user(service)
             service_id = self._service(service)
             self._endpoints(service_id, urls)
-        except exceptions.Forbidden as error:
+        except AnswerError as error:
+            if error.status != 403:
+                raise
             raise ContractError(
                 f"user {self.settings.admin.username} may not register {service.name}",
                 "OS_USERNAME and OS_PASSWORD must be an administrator of keystone",
@@ -94,83 +56,78 @@ class Catalog:
 
     def _user(self, service: Service) -> None:
         login = self.settings.service_login(service)
-        domain = self._named("domains", {"name": login.user_domain}, create=False)
+        domain = self._found("domains", {"name": login.user_domain})
+        if domain is None:
+            raise ContractError(
+                f"keystone has no domain {login.user_domain}", "check OS_*_DOMAIN_NAME"
+            )
         project = self._named("projects", {"name": login.project, "domain_id": domain})
         who = {"name": login.username, "domain_id": domain}
-        user = self._named("users", who, {"password": login.password})
-        if not self._can_log_in(login):
-            self.api.patch(f"/users/{user}", json={"user": {"password": login.password}})
+        user = self._found("users", who)
+        if user is None:
+            user = self._made("users", who, {"password": login.password})
+        elif not self._can_log_in(login):
+            self.api.send("PATCH", f"/users/{user}", {"user": {"password": login.password}})
         for role in ("admin", "service"):
             role_id = self._named("roles", {"name": role})
-            self.api.put(f"/projects/{project}/users/{user}/roles/{role_id}")
+            self.api.send("PUT", f"/projects/{project}/users/{user}/roles/{role_id}")
 
     def _can_log_in(self, login: Login) -> bool:
         # Ask first: a password that is set again revokes every token of its user. With no
         # project, because the user may not have its role yet.
-        from keystoneauth1 import exceptions
-        from keystoneauth1.identity.v3 import Password
-
-        auth = Password(
-            auth_url=self.settings.auth_url,
-            username=login.username,
-            password=login.password,
-            user_domain_name=login.user_domain,
-            unscoped=True,
-        )
         try:
-            auth.get_token(self.api.session)
-        except exceptions.Unauthorized:
+            Client(self.api.auth_url, login).authenticate(scoped=False)
+        except AnswerError as error:
+            if error.status != 401:
+                raise
             return False
         return True
 
-    def _named(
-        self,
-        kind: str,
-        query: dict[str, str],
-        more: dict[str, str] | None = None,
-        create: bool = True,
-    ) -> str:
-        """The id of the one thing that matches, made if it is missing."""
-        from keystoneauth1 import exceptions
+    def _found(self, kind: str, query: dict[str, str]) -> str | None:
+        """The id of the one thing that matches."""
+        found = self.api.get(f"/{kind}", **query)[kind]
+        return str(found[0]["id"]) if found else None
 
-        found = self.api.get(f"/{kind}", params=query).json()[kind]
-        if not found and create:
-            one = kind.removesuffix("s")
-            body = {one: query | (more or {}) | {"enabled": True}}
-            if kind == "roles":
-                del body[one]["enabled"]
-            try:
-                return str(self.api.post(f"/{kind}", json=body).json()[one]["id"])
-            except exceptions.Conflict:  # another container was faster
-                found = self.api.get(f"/{kind}", params=query).json()[kind]
-        if not found:
-            raise ContractError(f"keystone has no {kind} with {query}", "check OS_*_DOMAIN_NAME")
-        return str(found[0]["id"])
+    def _named(self, kind: str, query: dict[str, str]) -> str:
+        return self._found(kind, query) or self._made(kind, query)
+
+    def _made(self, kind: str, query: dict[str, str], more: dict[str, str] | None = None) -> str:
+        one = kind.removesuffix("s")
+        enabled = {} if kind == "roles" else {"enabled": True}
+        body = {one: {**query, **(more or {}), **enabled}}
+        try:
+            return str(self.api.send("POST", f"/{kind}", body)[one]["id"])
+        except AnswerError as error:
+            found = self._found(kind, query) if error.status == 409 else None
+            if found is None:
+                raise
+            return found  # another container was faster
 
     def _service(self, service: Service) -> str:
         entry = service.endpoint
         query = {"type": entry.type, "name": service.name}
-        return self._named("services", query, {"description": entry.description})
+        description = {"description": entry.description}
+        return self._found("services", query) or self._made("services", query, description)
 
     def _endpoints(self, service_id: str, urls: dict[str, str]) -> None:
         region = self.settings.region
         self._region(region)
         query = {"service_id": service_id, "region_id": region}
-        existing = self.api.get("/endpoints", params=query).json()["endpoints"]
+        existing = self.api.get("/endpoints", **query)["endpoints"]
         known = {entry["interface"]: entry for entry in existing}
         for interface in INTERFACES:
             url = urls[interface]
             if interface not in known:
                 body = query | {"interface": interface, "url": url, "enabled": True}
-                self.api.post("/endpoints", json={"endpoint": body})
+                self.api.send("POST", "/endpoints", {"endpoint": body})
             elif known[interface]["url"] != url:
                 path = f"/endpoints/{known[interface]['id']}"
-                self.api.patch(path, json={"endpoint": {"url": url}})
+                self.api.send("PATCH", path, {"endpoint": {"url": url}})
 
     def _region(self, region: str) -> None:
-        from keystoneauth1 import exceptions
-
         try:
             self.api.get(f"/regions/{region}")
-        except exceptions.NotFound:
-            self.api.put(f"/regions/{region}", json={"region": {"description": ""}})
+        except AnswerError as error:
+            if error.status != 404:
+                raise
+            self.api.send("PUT", f"/regions/{region}", {"region": {"description": ""}})

@@ -1,5 +1,5 @@
-"""Marks in the run directory: a program may start (its gate), all is prepared (ready), and since
-then the container was healthy once (healthy).
+"""Marks in the run directory: a program may start (its gate), keystone has to begin a cloud (new),
+all is prepared (ready), and since then the container was healthy once (healthy).
 
 Programs import their code (seconds of work) while their needs are still waited for, and
 stop at their gate before they touch anything.
@@ -13,19 +13,29 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 GATE = "{}.gate"
+NEW = "new"
 READY = "ready"
 HEALTHY = "healthy"
 VARIABLE = "CONTRACT_RUN"
 
 
 def close(run: Path) -> None:
-    for mark in (*run.glob(GATE.format("*")), run / READY, run / HEALTHY):
+    for mark in (*run.glob(GATE.format("*")), run / NEW, run / READY, run / HEALTHY):
         mark.unlink(missing_ok=True)
 
 
 def open_for(run: Path, programs: Iterable[str]) -> None:
     for program in programs:
         (run / GATE.format(program)).touch()
+
+
+def mark_new(run: Path) -> None:
+    """keystone makes what a cloud begins with, or sees that it is there, before it serves."""
+    (run / NEW).touch()
+
+
+def is_new(run: Path) -> bool:
+    return (run / NEW).exists()
 
 
 def mark_ready(run: Path) -> None:

@@ -169,12 +169,16 @@ def endpoint(catalog: list[dict[str, Any]], kind: str) -> str:
 
 
 def request(
-    method: str, url: str, body: str | None = None, headers: dict[str, str] | None = None
+    method: str,
+    url: str,
+    body: str | bytes | None = None,
+    headers: dict[str, str] | None = None,
+    timeout: float = TIMEOUT,
 ) -> tuple[int, bytes, dict[str, str]]:
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request(method, target, body, headers or {})
         answer = connection.getresponse()

@@ -1,27 +1,65 @@
-"""keystone's own content, made by keystone's own code in one process."""
+"""keystone's application, the keys that it needs, and what a new cloud begins with.
+
+All of it in the process that serves: keystone's code takes longer to import than to do this.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import SimpleNamespace
 from typing import Any
 
-from contract.settings import Login, Settings
+from contract import address, database, environment, gate, prepare
+from contract.config import RUN
+from contract.services import KEYSTONE
+from contract.settings import Login, Settings, resolve
+from contract.wait import Deadline, NotYetError, reason
 
-# Imported before the database is waited for: the import takes longer than all the rest.
-KEYSTONE = "keystone.cmd.bootstrap"
+
+def application() -> Any:
+    from keystone.server.flask import core
+
+    settings = resolve(os.environ["CONTRACT_ROLE"], environment.read(os.environ))
+    deadline = Deadline(settings.wait_timeout)
+
+    def locked(work: Callable[[], None]) -> None:
+        """One replica at a time, and again when the database went away meanwhile."""
+        deadline.wait("keystone's database", lambda: _attempt(_lock(settings), work), poll=1.0)
+
+    found = core.initialize_application(
+        name="public",
+        post_log_configured_function=lambda: locked(make_keys),
+        config_files=core._get_config_files(),
+    )
+    if gate.is_new(RUN / settings.role.run):
+        locked(lambda: bootstrap(settings, address.urls(settings, KEYSTONE)["public"]))
+    return found
+
+
+def _lock(settings: Settings) -> AbstractContextManager[Any]:
+    db = settings.databases(KEYSTONE)["keystone"]
+    return database.locked(db, "bootstrap", settings.wait_timeout)
+
+
+def _attempt(lock: AbstractContextManager[Any], work: Callable[[], None]) -> None:
+    try:
+        with lock:
+            work()
+    except Exception as error:
+        if not prepare.lost(error):
+            raise
+        raise NotYetError(reason(error).splitlines()[0]) from error
 
 
 def bootstrap(settings: Settings, url: str) -> None:
-    """Keys, the default domain, roles, admin, the catalog's first entry, and demo."""
-    import keystone.server
-    from keystone.cmd.bootstrap import Bootstrapper
+    """The default domain, roles, admin, the catalog's first entry, and demo."""
+    from keystone.cmd import bootstrap as command
 
-    sys.argv = ["keystone-manage"]
-    os.umask(0o077)
-    keystone.server.configure()
-    make_keys()
-    work = Bootstrapper()
+    # The application has loaded them, and they can be loaded only once.
+    command.backends = SimpleNamespace(load_backends=lambda: None)
+    work = command.Bootstrapper()
     work.admin_username = settings.admin.username
     work.admin_password = settings.admin.password
     work.project_name = settings.admin.project
@@ -42,6 +80,7 @@ def make_keys() -> None:
     from keystone.common import fernet_utils
     from keystone.credential.providers import fernet as credential
 
+    os.umask(0o077)
     conf = keystone.conf.CONF
     for group, options, limit in (
         ("fernet_tokens", conf.fernet_tokens, conf.fernet_tokens.max_active_keys),

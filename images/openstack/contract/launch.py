@@ -9,6 +9,7 @@ import importlib
 import os
 import random
 import signal
+import socket
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
+from uuid import NAMESPACE_DNS, uuid5
 
 from contract import family, gate, health, messaging
 from contract.config import COMPUTE_CONF
@@ -81,9 +83,25 @@ def _processes(program: str) -> Iterator[Process]:
 
 def _run(module: ModuleType, process: Process) -> int:
     options = COMPUTE_OPTIONS if process.program == COMPUTE and COMPUTE_CONF.exists() else ()
+    if process.program == COMPUTE:
+        _identify()
     sys.argv = [process.program, *options]
     gate.pass_through(process.program)
     return int(module.main() or 0)
+
+
+def _identify() -> None:
+    """A compute that is started again is the same one: its identity follows from its name.
+
+    FakeDriver makes up another for each process, and from 2023.1 on nova refuses that.
+    """
+    from oslo_utils.fixture import uuidsentinel
+
+    host = os.environ.get("OS_DEFAULT__HOST") or socket.gethostname()
+    identity = str(uuid5(NAMESPACE_DNS, host))
+    setattr(uuidsentinel, f"node_{host}", identity)
+    state = Path(os.environ.get("OS_DEFAULT__STATE_PATH") or STATE)
+    (state / "compute_id").write_text(identity, encoding="ascii")
 
 
 def _fork(module: ModuleType, process: Process) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from contract import gate
 from contract.config import RUN
 from contract.console import say, warn
 from contract.errors import TRY_AGAIN
+from contract.rest import AnswerError, Client
 from contract.services import GLANCE, KEYSTONE, NOVA, Service
 from contract.settings import Settings
 from contract.urls import parse_transport
@@ -33,12 +32,7 @@ def run(settings: Settings) -> int:
 
 def lost(error: Exception) -> bool:
     """Whether everything, which is idempotent, may go well the next time."""
-    kind = type(error)
-    return (
-        isinstance(error, (OSError, NotYetError))
-        or kind.__name__ in LOST
-        or kind.__module__.startswith("keystoneauth1.")
-    )
+    return isinstance(error, (OSError, NotYetError, AnswerError)) or type(error).__name__ in LOST
 
 
 def _run(settings: Settings) -> None:
@@ -64,22 +58,9 @@ def open_gates(settings: Settings, *programs: str) -> None:
 
 
 def _keystone(settings: Settings, deadline: Deadline) -> None:
-    from contract import identity
-
-    importlib.import_module(identity.KEYSTONE)
     schemas(settings, deadline)
-    bootstrap(settings)
-    # Only now: whoever gets an answer from keystone may trust a 401.
+    gate.mark_new(RUN / settings.role.run)
     open_gates(settings)
-
-
-def bootstrap(settings: Settings) -> None:
-    """What keystone itself begins with."""
-    from contract import address, database, identity
-
-    db = settings.databases(KEYSTONE)["keystone"]
-    with database.locked(db, "bootstrap", settings.wait_timeout):
-        identity.bootstrap(settings, address.urls(settings, KEYSTONE)["public"])
 
 
 def _service(settings: Settings, deadline: Deadline) -> None:
@@ -100,14 +81,14 @@ def _service(settings: Settings, deadline: Deadline) -> None:
         open_gates(settings)
 
 
-def register(settings: Settings, services: Iterable[Service], login: Any) -> None:
+def register(settings: Settings, services: Iterable[Service], login: Client) -> None:
     """These services in keystone's catalog, each with its user."""
     with ThreadPoolExecutor() as pool:
         for job in [pool.submit(_register, settings, s, login) for s in services]:
             job.result()
 
 
-def _register(settings: Settings, service: Service, login: Any) -> None:
+def _register(settings: Settings, service: Service, login: Client) -> None:
     from contract import address, catalog, database
 
     db = settings.database(service, service.schemas[0])
@@ -153,30 +134,17 @@ def _compute(settings: Settings, deadline: Deadline) -> None:
     open_gates(settings)
 
 
-def _placement(settings: Settings, login: Any) -> None:
+def _placement(settings: Settings, login: Client) -> None:
     from contract.config import endpoint_overrides
 
-    url = endpoint_overrides(settings).get("placement") or _endpoint(login, "placement")
-    answers(url)
+    answers(endpoint_overrides(settings).get("placement") or login.endpoint("placement"))
 
 
-def _endpoint(login: Any, service_type: str) -> str:
-    from keystoneauth1 import exceptions
-
+def _conductor(login: Client) -> None:
     try:
-        return str(login.get_endpoint(service_type=service_type, interface="public"))
-    except exceptions.ClientException as error:
-        login.invalidate()  # the catalog came with the token: ask for a new one
-        raise NotYetError(f"keystone's catalog has no {service_type} service yet") from error
-
-
-def _conductor(login: Any) -> None:
-    from keystoneauth1 import exceptions
-
-    try:
-        url = _endpoint(login, "compute")
-        answer = login.get(f"{url}/os-services?binary=nova-conductor", timeout=5)
-    except exceptions.ClientException as error:
-        raise NotYetError(f"nova: {type(error).__name__}") from error
-    if not any(entry["state"] == "up" for entry in answer.json()["services"]):
+        url = login.endpoint("compute")
+        services = login.get(f"{url}/os-services", binary="nova-conductor")["services"]
+    except AnswerError as error:
+        raise NotYetError(f"nova: {error}") from error
+    if not any(entry["state"] == "up" for entry in services):
         raise NotYetError("no conductor is up")

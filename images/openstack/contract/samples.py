@@ -5,9 +5,8 @@ Made only where there is none yet: a cloud whose user took them away stays as it
 
 from __future__ import annotations
 
-from typing import Any
-
 from contract.database import locked
+from contract.rest import Client
 from contract.services import GLANCE, NOVA
 from contract.settings import Settings
 from contract.wait import Deadline, answers
@@ -42,22 +41,13 @@ def flavors(settings: Settings) -> None:
             )
 
 
-def image(settings: Settings, login: Any, deadline: Deadline) -> None:
+def image(settings: Settings, api: Client, deadline: Deadline) -> None:
     """Through this container's own API, which stores the data where it is configured to."""
-    from keystoneauth1.adapter import Adapter
-
-    url = f"http://127.0.0.1:{GLANCE.endpoint.port}"
-    deadline.wait("glance's own API", lambda: answers(f"{url}/"))
-    api: Any = Adapter(
-        login,
-        endpoint_override=f"{url}/v2",
-        connect_retries=8,
-        status_code_retries=8,
-        retriable_status_codes=[502, 503],
-    )
-    db = settings.databases(GLANCE)["glance"]
-    with locked(db, "image", settings.wait_timeout):
-        found = api.get("/images").json()["images"]
+    glance = f"http://127.0.0.1:{GLANCE.endpoint.port}"
+    deadline.wait("glance's own API", lambda: answers(f"{glance}/"))
+    images = f"{glance}/v2/images"
+    with locked(settings.databases(GLANCE)["glance"], "image", settings.wait_timeout):
+        found = api.get(images)["images"]
         if not found:
             new = {
                 "name": IMAGE,
@@ -65,9 +55,8 @@ def image(settings: Settings, login: Any, deadline: Deadline) -> None:
                 "disk_format": "raw",
                 "container_format": "bare",
             }
-            found = [api.post("/images", json=new).json()]
+            found = [api.send("POST", images, new)]
         # Queued: an earlier start was interrupted before the upload.
         for entry in found:
             if entry["name"] == IMAGE and entry["status"] == "queued":
-                headers = {"Content-Type": "application/octet-stream"}
-                api.put(f"/images/{entry['id']}/file", data=DATA, headers=headers)
+                api.send("PUT", f"{images}/{entry['id']}/file", DATA)

@@ -5,23 +5,18 @@ The image carries that state for the default settings, so that a first start fin
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import importlib
 import json
-import os
-import shutil
 from functools import partial
 from pathlib import Path
 
-from contract import address, cells, database, identity, prepare
-from contract.programs import OSLO
+from contract import address, cells, database, gate, prepare
+from contract.config import RUN
 from contract.services import KEYSTONE, NOVA, PLACEMENT, Service
 from contract.settings import LOOPBACK, Settings
 from contract.wait import Deadline, NotYetError, answers
 
 STATE = Path("/var/lib/openstack/prepared")
-KEYS = [Path("/var/lib/keystone", name) for name in ("fernet-keys", "credential-keys")]
 CONDUCTOR = """
 SELECT COUNT(*) FROM services WHERE `binary` = 'nova-conductor' AND deleted = 0
 AND TIMESTAMPDIFF(SECOND, COALESCE(last_seen_up, created_at), UTC_TIMESTAMP()) <= %s
@@ -29,11 +24,8 @@ AND TIMESTAMPDIFF(SECOND, COALESCE(last_seen_up, created_at), UTC_TIMESTAMP()) <
 
 
 def prepare_all(settings: Settings, deadline: Deadline) -> None:
-    for name in [name for name in os.environ if OSLO.match(name)]:
-        del os.environ[name]  # they are nova's; what is imported here is keystone
     found = fingerprint(settings)
     if STATE.exists() and STATE.read_text(encoding="utf-8") == found:
-        _make_keys()
         _wait_for_databases(settings, deadline)
         _open_apis(settings)
     else:
@@ -52,22 +44,6 @@ def prepare_all(settings: Settings, deadline: Deadline) -> None:
     prepare.open_gates(settings, "nova-compute")
 
 
-def _make_keys() -> None:
-    """A staged and a primary key, as keystone-manage makes them after two seconds of imports.
-
-    https://docs.openstack.org/keystone/latest/admin/fernet-token-faq.html
-    """
-    os.umask(0o077)
-    for directory in KEYS:
-        if not directory.exists():
-            new = directory.with_suffix(".new")
-            shutil.rmtree(new, ignore_errors=True)
-            new.mkdir()
-            for name in ("0", "1"):
-                (new / name).write_bytes(base64.urlsafe_b64encode(os.urandom(32)))
-            new.rename(directory)
-
-
 def fingerprint(settings: Settings) -> str:
     """Of all that is in the databases because somebody set it."""
     services = settings.services
@@ -84,9 +60,8 @@ def fingerprint(settings: Settings) -> str:
 def _make(settings: Settings, deadline: Deadline) -> None:
     from contract import catalog, samples
 
-    importlib.import_module(identity.KEYSTONE)
     prepare.schemas(settings, deadline)
-    prepare.bootstrap(settings)
+    gate.mark_new(RUN / settings.role.run)
     _open_apis(settings)
     login = catalog.wait(settings, settings.admin, deadline)
     prepare.register(settings, _beside_keystone(settings), login)

@@ -20,7 +20,7 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 HEALTH_PATH = "/-/health"
 # service: (module, attribute, called to make the application), newest first
 APPLICATIONS = {
-    "keystone": (("keystone.server.wsgi", "initialize_public_application", True),),
+    "keystone": (("contract.identity", "application", True),),
     "glance": (("glance.common.wsgi_app", "init_app", True),),
     "placement": (("placement.wsgi", "init_application", True),),
     "nova": (
@@ -34,6 +34,7 @@ APPLICATIONS = {
 }
 # What to import while waiting at the gate: nothing that reads configuration or data.
 PRELOAD = {
+    "keystone": ("keystone.server.flask.core", "keystone.cmd.bootstrap"),
     "nova": ("nova.api.openstack.compute",),
     "neutron": ("neutron.plugins.ml2.plugin",),
 }
