@@ -5,13 +5,14 @@ Each is a compose project; its file and a clouds.yaml are kept in a directory of
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import socket
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 _PORT_BASES = range(0, 60000, 10000)
 _HIGHEST_PORT = 65535
 _POLL = 0.5
+# A cloud whose file is younger than so many seconds may have no container yet.
+_STARTING = 60.0
 # openstacksdk's name of a service, its port, the path of its API
 _ENDPOINTS = (
     ("identity", 5000, "/v3"),
@@ -71,7 +74,7 @@ class CloudState:
     @property
     def healthy(self) -> bool:
         """Whether every container is."""
-        return all(each.health == "healthy" for each in self.containers)
+        return bool(self.containers) and all(each.health == "healthy" for each in self.containers)
 
 
 def up(
@@ -97,21 +100,22 @@ def up(
     name = name or plan.release
     engine = Engine()
     engine.check(disk=0)
-    _check_name(engine, name)
     part, *others = parts(prepared.catalogue, plan)
     if options.images and others:
         alone = others[0].images[0].target
         raise UsageError(f"{alone} is a cloud of its own", hint=f"builder up {alone}")
     targets = prepared.catalogue.targets
     ports = [port for image in part.images for port in targets[image.target].ports]
-    base = _port_base(ports, port_base)
-    document = compose_file(
-        prepared.catalogue, plan,
-        port_base=base, computes=computes, driver=driver, nodes=nodes,
-        references=_references(plan),
-    )  # fmt: skip
-    cloud = Cloud(name, plan.release, _endpoints(ports, base), _directory(name) / "clouds.yaml")
-    project = _write(cloud, document)
+    references = _references(plan)
+    with _one_at_a_time():
+        _check_name(engine, name)
+        base = _port_base(ports, port_base)
+        document = compose_file(
+            prepared.catalogue, plan,
+            port_base=base, computes=computes, driver=driver, nodes=nodes, references=references,
+        )  # fmt: skip
+        cloud = Cloud(name, plan.release, _endpoints(ports, base), _directory(name) / "clouds.yaml")
+        project = _write(cloud, document)
     try:
         start(engine, project, pull=True, progress=progress)
     except BaseException:
@@ -209,11 +213,26 @@ def _check_services(engine: Engine, project: Project, services: Sequence[str]) -
             )
 
 
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two processes that start a cloud do not choose the same name or ports."""
+    _home().mkdir(parents=True, exist_ok=True)
+    with (_home() / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _known(engine: Engine) -> list[str]:
     """Names of clouds; compose has no dots in a project's name, so the directories say them."""
-    projects = engine.projects(PREFIX)
     named = {_project_name(path.name): path.name for path in _home().glob("*") if path.is_dir()}
-    return [named.get(project, project.removeprefix(PREFIX)) for project in projects]
+    found = {named.get(each, each.removeprefix(PREFIX)) for each in engine.projects(PREFIX)}
+    return sorted(found | {file.parent.name for file in _starting()})
+
+
+def _starting() -> list[Path]:
+    """The files of clouds that are only just begun."""
+    young = time.time() - _STARTING
+    return [file for file in _home().glob("*/compose.json") if file.stat().st_mtime > young]
 
 
 def _project(name: str, known: Sequence[str]) -> Project:
@@ -294,15 +313,21 @@ def _references(plan: Plan) -> dict[str, str]:
 
 def _port_base(ports: Sequence[int], given: int | None) -> int:
     bases = _PORT_BASES if given is None else [given]
+    promised = {port for file in _starting() for port in _published(file)}
     for base in bases:
         if base + max(ports, default=0) <= _HIGHEST_PORT and all(
-            _is_free(base + port) for port in ports
+            base + port not in promised and _is_free(base + port) for port in ports
         ):
             return base
     raise UsageError(
         f"ports {', '.join(str((given or 0) + port) for port in ports)} of 127.0.0.1 are not free",
         hint="give --port-base N: each service is then at N plus its own port",
     )
+
+
+def _published(file: Path) -> list[int]:
+    services = json.loads(file.read_text(encoding="utf-8"))["services"].values()
+    return [int(each.split(":")[1]) for service in services for each in service.get("ports", ())]
 
 
 def _is_free(port: int) -> bool:

@@ -110,6 +110,24 @@ def test_a_mistake_in_a_model_has_its_place(tmp_path: Path) -> None:
     assert "--model says which services and nodes: leave the others out" in done.stderr
 
 
+def test_two_at_the_same_moment() -> None:
+    """With no --port-base each takes ports of its own, and a name is taken once."""
+    first, second = clouds.unique("up"), clouds.unique("up")
+    words = (BUILDER, "--project", ROOT, "up", "mariadb", *CLOUD, "--name")
+    starting = [
+        subprocess.Popen((*words, name), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for name in (first, second, second)
+    ]
+    try:
+        errors = {each: each.communicate(timeout=120)[1].decode() for each in starting}
+        assert sorted(each.returncode for each in starting) == [0, 0, 2], errors
+        (refused,) = [errors[each] for each in starting if each.returncode]
+        assert f"there is a cloud {second} already" in refused
+    finally:
+        builder("down", first)
+        builder("down", second)
+
+
 def test_an_interrupt_leaves_nothing() -> None:
     name = clouds.unique("up")
     argv = (BUILDER, "--project", ROOT, "up", *CLOUD, "--name", name)
