@@ -64,7 +64,8 @@ KINDS = (
 # Requests that a publication of the small set makes, about.
 _REQUESTS = 200
 _AT_JOURNAL = 60
-_LIMIT = 60.0
+# A request is tried six times, with pauses as long as the registry asks for.
+_LIMIT = 180.0
 
 
 @dataclass(frozen=True)
