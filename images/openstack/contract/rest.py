@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 
 from contract.health import request
 from contract.settings import Login
-from contract.wait import NotYetError
+from contract.wait import NotYetError, reason
 
 TIMEOUT = 30
 TRIES = 6
+PAUSE = 0.5
 PASSING = (502, 503)
 
 
@@ -46,12 +47,9 @@ class Client:
 
     def authenticate(self, scoped: bool = True) -> None:
         """Raises AnswerError, with status 401 when the password is wrong."""
-        status, content, headers = request(
-            "POST",
-            f"{self.auth_url}/auth/tokens",
-            *_json(_credentials(self.login, scoped)),
-            TIMEOUT,
-        )
+        body, kind = _json(_credentials(self.login, scoped))
+        url = f"{self.auth_url}/auth/tokens"
+        status, content, headers = request("POST", url, body, kind, TIMEOUT)
         if status != 201:
             raise AnswerError(status, content)
         self.token = headers["x-subject-token"]
@@ -60,7 +58,10 @@ class Client:
     def endpoint(self, service_type: str, interface: str = "public") -> str:
         """Raises NotYetError where the catalog has none; the next call asks for a new one."""
         if not self.token:
-            self.authenticate()
+            try:
+                self.authenticate()
+            except (AnswerError, OSError, http.client.HTTPException) as error:
+                raise NotYetError(f"keystone: {reason(error)}") from error
         for service in self.catalog:
             for entry in service["endpoints"]:
                 if (service["type"], entry["interface"]) == (service_type, interface):
@@ -84,11 +85,11 @@ class Client:
                 if not left:
                     raise NotYetError(f"{target}: {error}") from error
             except AnswerError as error:
-                if error.status == 401 and self.token:
-                    self.token = ""  # it was revoked, or keystone has new keys
-                elif error.status not in PASSING or not left:
+                # A token may have been revoked, or keystone have new keys.
+                if not left or error.status not in (*PASSING, *([401] if self.token else [])):
                     raise
-            time.sleep(0.5)
+                self.token = ""
+            time.sleep(PAUSE)
         raise AssertionError("the last try returns or raises")
 
     def _send(self, method: str, url: str, body: Any) -> Any:
