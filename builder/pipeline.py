@@ -222,13 +222,9 @@ def _smoke(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> _Smoked:
     passed: int | None = None
     if plan.build_platform in plan.platforms:
         with clock.step("smoke"):
-            passed = sum(
-                smoke(
-                    run.engine, run.prepared.catalogue, part, versions,
-                    directory / _smoke_directory(run, part),
-                ).passed
-                for part in compose.parts(run.prepared.catalogue, plan)
-            )  # fmt: skip
+            parts = compose.parts(run.prepared.catalogue, plan)
+            plans = {directory / _smoke_directory(run, part): part for part in parts}
+            passed = smoke(run.engine, run.prepared.catalogue, plans, versions)
     if not plan.foreign:
         return _Smoked(passed)
     with clock.step("smoke emulated"):
@@ -247,9 +243,10 @@ def _smoke_emulated(
     part = plan.part(select_targets(run.prepared.catalogue, EMULATED))
     return {
         platform: smoke(
-            run.engine, run.prepared.catalogue, part if part.images else plan, versions,
-            directory / f"smoke-{platform.architecture}", emulated=platform,
-        ).passed
+            run.engine, run.prepared.catalogue,
+            {directory / f"smoke-{platform.architecture}": part if part.images else plan},
+            versions, emulated=platform,
+        )
         for platform in plan.foreign
     }  # fmt: skip
 

@@ -20,12 +20,34 @@ def start(
     engine: Engine,
     project: Project,
     *,
-    logs: Path | None = None,
-    timeout: int = TIMEOUT,
     pull: bool = False,
     progress: Callable[[ContainerState], None] | None = None,
 ) -> None:
-    """Start ``project`` within ``timeout`` seconds.
+    """Start ``project``, and wait until it is healthy; see ``begin`` and ``wait``."""
+    begin(engine, project, pull=pull)
+    wait(engine, project, progress=progress)
+
+
+def begin(engine: Engine, project: Project, *, pull: bool = False) -> None:
+    """Start the containers of ``project``; with ``pull``, missing images are pulled.
+
+    Raises ``StartError``.
+    """
+    try:
+        engine.begin(project, pull=pull)
+    except EngineError as error:
+        raise _not_healthy(engine, project, error, None) from error
+
+
+def wait(
+    engine: Engine,
+    project: Project,
+    *,
+    logs: Path | None = None,
+    timeout: int = TIMEOUT,
+    progress: Callable[[ContainerState], None] | None = None,
+) -> None:
+    """Wait until ``project`` is healthy, ``timeout`` seconds.
 
     ``progress`` is told of each container whose state changes.
 
@@ -33,7 +55,7 @@ def start(
     log, and a hint at ``logs`` where whoever called keeps them.
     """
     try:
-        engine.up(project, timeout=timeout, pull=pull, progress=progress)
+        engine.wait(project, timeout=timeout, progress=progress)
     except EngineError as error:
         raise _not_healthy(engine, project, error, logs) from error
 

@@ -46,23 +46,24 @@ class Project:
 class Projects(Client):
     """The compose projects of the engine, and their containers."""
 
-    def up(
+    def begin(self, project: Project, *, pull: bool = False) -> None:
+        """Start the containers of a compose project; with ``pull``, missing images are pulled."""
+        with translated("the set did not start"):
+            self._compose(project).up(detach=True, quiet=True, pull="missing" if pull else "never")
+
+    def wait(
         self,
         project: Project,
         *,
         timeout: int,
-        pull: bool = False,
         progress: Callable[[ContainerState], None] | None = None,
     ) -> None:
-        """Start a compose project and wait until all of it is healthy, ``timeout`` seconds.
+        """Wait until all of a compose project is healthy, ``timeout`` seconds.
 
-        With ``pull``, images that are not here are pulled. ``progress`` is told of each container
-        whose state changes. Raises ``EngineError`` as soon as a container ends: compose's own wait
-        would go on.
+        ``progress`` is told of each container whose state changes. Raises ``EngineError`` as soon
+        as a container ends: compose's own wait would go on.
         """
         began = datetime.now(UTC)
-        with translated("the set did not start"):
-            self._compose(project).up(detach=True, quiet=True, pull="missing" if pull else "never")
         states = {state.id: state for state in self.containers(project)}
         changes = self._changes(project, began, timeout)
         tell = progress or (lambda _: None)
