@@ -77,10 +77,11 @@ def migrate(name: str, directory: str = "") -> int:
     from contract.wait import Deadline
 
     settings = settings_of("nova-controller" if name == "nova" else name, quiet=True)
-    prepare.schema_of(settings, service, Deadline(settings.wait_timeout))
+    wanted = [schema for schema in service.schemas if not (directory and schema.like)]
+    prepare.schemas_of(settings, service, wanted, Deadline(settings.wait_timeout))
     if directory:
-        for db in settings.databases(service).values():
-            dump.write(db, Path(directory))
+        for schema in wanted:
+            dump.write(settings.database(service, schema), Path(directory))
     return 0
 
 

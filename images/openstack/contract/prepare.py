@@ -10,7 +10,7 @@ from contract.config import RUN
 from contract.console import say, warn
 from contract.errors import TRY_AGAIN
 from contract.rest import AnswerError, Client
-from contract.services import GLANCE, KEYSTONE, NOVA, Service
+from contract.services import GLANCE, KEYSTONE, NOVA, Schema, Service
 from contract.settings import Settings
 from contract.urls import parse_transport
 from contract.wait import Deadline, NotYetError, answers, reachable, reason
@@ -101,7 +101,10 @@ def schemas(settings: Settings, deadline: Deadline) -> None:
     from contract import cells, samples
 
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(schema_of, settings, s, deadline) for s in settings.services]
+        jobs = [
+            pool.submit(schemas_of, settings, service, service.schemas, deadline)
+            for service in settings.services
+        ]
         for job in jobs:
             job.result()
     if NOVA in settings.services:
@@ -109,12 +112,14 @@ def schemas(settings: Settings, deadline: Deadline) -> None:
         samples.flavors(settings)
 
 
-def schema_of(settings: Settings, service: Service, deadline: Deadline) -> None:
+def schemas_of(
+    settings: Settings, service: Service, wanted: Iterable[Schema], deadline: Deadline
+) -> None:
     from contract import database, schema
 
     databases = list(settings.databases(service).values())
     database.provide(databases, settings.root_password(), deadline)
-    schema.ensure(settings, service)
+    schema.ensure(settings, service, wanted)
 
 
 def message_queue(settings: Settings, deadline: Deadline) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,17 +24,17 @@ VERSIONS = re.compile(r"INSERT INTO `alembic_version`[^;]*VALUES\s*([^;]*);")
 UNFINISHED = "contract: unfinished"
 
 
-def ensure(settings: Settings, service: Service) -> None:
-    """Every schema of a service up to date; they do not depend on each other."""
+def ensure(settings: Settings, service: Service, schemas: Iterable[Schema]) -> None:
+    """These schemas of a service up to date; they do not depend on each other."""
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(_ensure, settings, service, s) for s in service.schemas]
+        jobs = [pool.submit(_ensure, settings, service, schema) for schema in schemas]
         for job in jobs:
             job.result()
 
 
 def _ensure(settings: Settings, service: Service, schema: Schema) -> None:
     db = settings.database(service, schema)
-    dump = read_dump(schema.database)
+    dump = read_dump(schema.like or schema.database)
     with locked(db, db.name, settings.wait_timeout) as connection:
         if comment(connection, db) == UNFINISHED:
             drop_tables(connection)

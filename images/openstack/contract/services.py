@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schema:
-    """A database: its name, the option that holds its address, the command that migrates it."""
+    """A database: its name, the option that holds its address, the command that migrates it.
+
+    ``like`` names the database that the same command migrates, whose dump is also this one's.
+    """
 
     database: str
     group: str
     sync: tuple[str, ...]
+    like: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ NOVA = Service(
     (
         Schema("nova_api", "api_database", ("nova-manage", "api_db", "sync")),
         # cell0 is migrated as a "local cell" whose address comes from the environment.
-        Schema("nova_cell0", "", NOVA_SYNC),
+        Schema("nova_cell0", "", NOVA_SYNC, like="nova"),
         Schema("nova", "database", NOVA_SYNC),
     ),
     Endpoint("compute", "OpenStack Compute", "controller", 8774, "/v2.1"),
