@@ -62,8 +62,8 @@ def docker(*argv: str, limit: float = 120) -> str:
     return done.stdout.strip()
 
 
-def image(name: str) -> str:
-    return f"127.0.0.1:5001/{NAMESPACE}/openstack-{name}:zed"
+def image(name: str, release: str = "zed") -> str:
+    return f"127.0.0.1:5001/{NAMESPACE}/openstack-{name}:{release}"
 
 
 def unique(name: str) -> str:

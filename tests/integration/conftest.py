@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ):
         text = f"number of {what} [default: {default}]"
         group.addoption(name, type=int, default=default, metavar="N", help=text)
+    text = "also those of the other releases, whose images are pulled where they are not here"
+    group.addoption("--every-release", action="store_true", help=text)
     group.addoption("--emulate", action="store_true", help="also what runs in QEMU, for minutes")
 
 
@@ -91,6 +93,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name in ("order", "kill"):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, range(metafunc.config.getoption(f"--{name}s")))
+    if "release" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-release")
+        metafunc.parametrize("release", load_catalogue(ROOT).releases if every else ["zed"])
 
 
 @pytest.fixture(scope="session")
