@@ -36,7 +36,7 @@ def bake_file(
         targets[image.target] |= {
             "target": image.target,
             "tags": [image.reference],
-            "output": ["type=docker,compression=zstd"],
+            "output": ["type=docker"],
         }
     shared = catalogue.suites[release.suite].epoch
     owners = _owners(catalogue)
