@@ -217,7 +217,7 @@ def _check_services(engine: Engine, project: Project, services: Sequence[str]) -
 def _one_at_a_time() -> Iterator[None]:
     """Two processes that start a cloud do not choose the same name or ports."""
     _home().mkdir(parents=True, exist_ok=True)
-    with (_home() / ".lock").open("w") as file:
+    with _home().with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
