@@ -31,9 +31,7 @@ _TRANSIENT = re.compile(
     r"|max retries exceeded|\b429\s+too many|\b50[234]\s+(server error|bad gateway|service|gateway)"
     r"|http(/[\d.]+)?\s+(error|status)?\s*(429|50[234])\b"
     # buildx's connection for contexts broke: seen on a machine with twenty times its load.
-    r"|only one connection allowed"
-    # Two builds at the same time export the same stage: the engine lets only one of them.
-    r"|moby-dangling@sha256:\w+\"?: already exists",
+    r"|only one connection allowed",
     re.IGNORECASE,
 )
 _INSTRUCTIONS = ("RUN", "COPY", "ADD")
@@ -80,6 +78,7 @@ class _Progress:
     ``rest`` are the lines without a number: BuildKit's own summary of a failure.
     """
 
+    release: str
     directory: Path
     steps: dict[str, str] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
@@ -107,7 +106,7 @@ class _Progress:
             self.steps[vertex] = text
             self.targets[vertex] = step["target"] if step else ""
             if step and step["instruction"].startswith(_INSTRUCTIONS):
-                log.info("build: %s", shorten(text, 100, placeholder=" …"))
+                log.info("build: %s %s", self.release, shorten(text, 100, placeholder=" …"))
         if text.startswith("ERROR"):
             self.failed = self.failed or vertex
         self.lines[vertex].append(text)
@@ -132,9 +131,8 @@ def build(
 ) -> BuiltSet:
     """Build every image of ``plan`` from the rendered ``directory``, logs below ``logs``.
 
-    A build that the network or another build at the same time broke is tried again, from what it
-    had finished. Raises ``BuildError`` with the failing target and step, the end of its log and the
-    log's path.
+    A build that the network broke is tried again, from what it had finished. Raises ``BuildError``
+    with the failing target and step, the end of its log and the log's path.
     """
     logs.mkdir(parents=True, exist_ok=True)
     file, metadata = directory / "bake.json", logs / "bake-metadata.json"
@@ -161,7 +159,7 @@ def build(
 def _retried(once: Callable[[_Progress], None], plan: Plan, directory: Path, logs: Path) -> None:
     attempt = 0
     while True:
-        progress = _Progress(logs)
+        progress = _Progress(plan.release, logs)
         try:
             return once(progress)
         except EngineError as error:
@@ -169,7 +167,12 @@ def _retried(once: Callable[[_Progress], None], plan: Plan, directory: Path, log
             if attempt == _RETRIES or not _TRANSIENT.search(tail):
                 raise _failure(plan, progress, error, directory) from error
         attempt += 1
-        log.warning("build: failed for a passing reason, trying again (%d): %s", attempt, tail)
+        log.warning(
+            "build: %s failed for a passing reason, trying again (%d): %s",
+            plan.release,
+            attempt,
+            tail,
+        )
 
 
 def ca_bundle() -> str:

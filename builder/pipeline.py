@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from builder import compose, evidence, lock, registry, scan, tested
@@ -53,11 +55,12 @@ EMULATED = ("keystone",)
 
 @dataclass
 class _Clock:
+    release: str
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        log.info("== %s", name)
+        log.info("== %s: %s", self.release, name)
         start = time.monotonic()
         try:
             yield
@@ -84,16 +87,17 @@ def build(
 ) -> Iterator[ReleaseReport]:
     """Build, test and push the releases one after another; yields a report for each.
 
+    A release is built while the one before is tested and pushed, which leave a machine half idle.
     Everything that can be wrong with the input or the machine is found before the first build.
     ``scanning`` asks for a scan; what the policy blocks is not pushed. With several releases, the
     failure of one is in its report and does not stop the others.
     """
     run = _checked(options, run_smoke, push, scanning)
     reports: list[ReleaseReport] = []
-    for plan in run.prepared.plans:
-        report, failure = ReleaseReport(plan.release), None
+    for making in _built_ahead(run):
+        report, failure = ReleaseReport(making.plan.release), None
         try:
-            for report in _steps(run, plan):
+            for report in _steps(run, making):
                 _keep(run, [*reports, report])
         except BuilderError as error:
             failure = error
@@ -155,11 +159,32 @@ class _Made:
     started: datetime
 
 
-def _steps(run: _Run, plan: Plan) -> Iterator[ReleaseReport]:
+@dataclass(frozen=True)
+class _Making:
+    """A release that is being built, and what its build ends with."""
+
+    plan: Plan
+    clock: _Clock
+    made: Future[_Made]
+
+
+def _built_ahead(run: _Run) -> Iterator[_Making]:
+    """Every release once its build has ended, and that of the next has begun."""
+    plans = iter(run.prepared.plans)
+    following = next(plans, None)
+    making = _begin(run, following) if following else None
+    while making:
+        wait([making.made])
+        following = next(plans, None)
+        ahead = _begin(run, following) if following else None
+        yield making
+        making = ahead
+
+
+def _steps(run: _Run, making: _Making) -> Iterator[ReleaseReport]:
     """Every step for one release: its report once it has passed, and again once it is pushed."""
-    clock = _Clock()
-    made = _make(run, plan, clock)
-    smoked = _smoke(run, plan, made.directory, clock) if run.smoke else _Smoked()
+    made, clock = making.made.result(), making.clock
+    smoked = _smoke(run, made, clock) if run.smoke else _Smoked()
     images = [image for _, image in made.built.images]
     with SavedImages(run.engine, images, made.directory / DIRECTORY) as saved:
         scanned = _scan(run.scanner, made, saved, clock) if run.scanner else None
@@ -177,11 +202,31 @@ def _steps(run: _Run, plan: Plan) -> Iterator[ReleaseReport]:
             yield _pushed(report, published)
 
 
-def _make(run: _Run, plan: Plan, clock: _Clock) -> _Made:
+def _begin(run: _Run, plan: Plan) -> _Making:
+    """Render a release and have it built in a thread, which ends with the program at the latest."""
+    making = _Making(plan, _Clock(plan.release), Future())
     started = datetime.now(UTC)
     directory = (run.directory / plan.release).resolve()
     log.info("%s: everything of this run is kept in %s", plan.release, directory)
-    rootfs, rendered = _render(run, plan, directory, clock)
+
+    def make() -> None:
+        try:
+            built = _build(run, plan, directory, rootfs, making.clock)
+        except BaseException as error:
+            making.made.set_exception(error)
+        else:
+            making.made.set_result(_Made(plan, directory, rendered, built, started))
+
+    try:
+        rootfs, rendered = _render(run, plan, directory, making.clock)
+    except BuilderError as error:
+        making.made.set_exception(error)
+    else:
+        Thread(target=make, daemon=True).start()
+    return making
+
+
+def _build(run: _Run, plan: Plan, directory: Path, rootfs: Path | None, clock: _Clock) -> BuiltSet:
     with clock.step("build"):
         built = build_set(
             run.engine, plan, directory / "rendered", directory / "logs",
@@ -189,8 +234,8 @@ def _make(run: _Run, plan: Plan, clock: _Clock) -> _Made:
             caches=Caches(run.options.cache_from, run.options.cache_to),
         )  # fmt: skip
         if run.push and not run.engine.has_containerd_store():
-            built = of_registry(run.engine, plan, built)
-    return _Made(plan, directory, rendered, built, started)
+            return of_registry(run.engine, plan, built)
+        return built
 
 
 def _render(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> tuple[Path | None, Rendered]:
@@ -217,7 +262,8 @@ class _Smoked:
     emulated: Mapping[str, int] = field(default_factory=dict)
 
 
-def _smoke(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> _Smoked:
+def _smoke(run: _Run, made: _Made, clock: _Clock) -> _Smoked:
+    plan, directory = made.plan, made.directory
     versions = lock.locked_versions(run.prepared.locks[plan.release])
     passed: int | None = None
     if plan.build_platform in plan.platforms:
