@@ -28,11 +28,30 @@ def test_images_of_two_suites_in_one_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = {each["release"]: each for each in json.loads(done.stdout)["releases"]}
     assert list(found) == ["zed", "2026.1", "2026.2"]
+    # Built while the one before is tested.
+    assert done.stderr.index("== 2026.1: build") < done.stderr.index("is healthy")
     digests = [each["images"][0]["input_hash"] for each in found.values()]
     assert len(set(digests)) == 3  # for the labels name the release
     assert all(each["checks_passed"] == 3 for each in found.values())
     (report,) = tmp_path.glob("*/report.json")
     assert json.loads(report.read_text()) == json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_release_that_fails_stops_no_other(project: Path, tmp_path: Path) -> None:
+    edit(
+        project / "images/rabbitmq/Dockerfile.j2",
+        "USER rabbitmq",
+        "RUN test {{ suite }} = trixie\nUSER rabbitmq",
+    )
+    options = ("--release", "2026.1", "--image", "rabbitmq", "--format", "json")
+    done = build(project, tmp_path / "runs", *options)
+    assert done.returncode == 1
+    failed, other = json.loads(done.stdout)["releases"]
+    assert "zed: target rabbitmq failed at: " in failed["error"]
+    assert other["checks_passed"] == 3
+    assert "1 of 2 releases failed: zed" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
