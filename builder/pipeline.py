@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import logging
-import time
-from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from builder import compose, evidence, lock, registry, scan, tested
-from builder.build import Caches
-from builder.build import build as build_set
 from builder.config import select_targets
-from builder.digests import of_registry
 from builder.engine import Engine
 from builder.errors import BuilderError, UsageError
 from builder.freshness import survey
-from builder.model import Status
-from builder.prepare import new_run, prepare, render_plan
+from builder.making import Run, built_ahead
+from builder.prepare import new_run, prepare
 from builder.promote import publish_passed, record_of
 from builder.provenance import Invocation, provenances
 from builder.record import NOT_SCANNED
-from builder.render import write
 from builder.report import ImageReport, ReleaseReport, to_json
-from builder.rootfs import bootstrap, cache_directory
 from builder.saved import DIRECTORY, SavedImages
 from builder.scanning import scan_with
 from builder.sign import signer
@@ -36,13 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from builder.build import BuiltSet
-    from builder.evidence import Attach
+    from builder.making import Clock, Made, Making
     from builder.plan import Plan
     from builder.prepare import Options, Prepared
     from builder.publish import Published
     from builder.record import SetRecord
-    from builder.render import Rendered
     from builder.scan import Scanner, ScanOptions, ScanResult
 
 log = logging.getLogger(__name__)
@@ -53,48 +42,19 @@ DISK_FOR_A_SET = 8_000_000_000
 EMULATED = ("keystone",)
 
 
-@dataclass
-class _Clock:
-    release: str
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        log.info("== %s: %s", self.release, name)
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.monotonic() - start, 1)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What the steps of every release of a run need; ``attach`` signs what is pushed."""
-
-    options: Options
-    prepared: Prepared
-    engine: Engine
-    directory: Path
-    smoke: bool
-    push: bool
-    scanner: Scanner | None
-    attach: Attach | None
-
-
 def build(
     options: Options, *, run_smoke: bool, push: bool, scanning: ScanOptions | None = None
 ) -> Iterator[ReleaseReport]:
     """Build, test and push the releases one after another; yields a report for each.
 
-    A release is built while the one before is tested and pushed, which leave a machine half idle.
+    A release is built while the one before is tested and pushed, which leaves processors idle.
     Everything that can be wrong with the input or the machine is found before the first build.
     ``scanning`` asks for a scan; what the policy blocks is not pushed. With several releases, the
     failure of one is in its report and does not stop the others.
     """
     run = _checked(options, run_smoke, push, scanning)
     reports: list[ReleaseReport] = []
-    for making in _built_ahead(run):
+    for making in built_ahead(run):
         report, failure = ReleaseReport(making.plan.release), None
         try:
             for report in _steps(run, making):
@@ -111,7 +71,7 @@ def build(
         yield report
 
 
-def _checked(options: Options, run_smoke: bool, push: bool, scanning: ScanOptions | None) -> _Run:
+def _checked(options: Options, run_smoke: bool, push: bool, scanning: ScanOptions | None) -> Run:
     """A new run, once nothing is found to be wrong with the input and the machine."""
     prepared = prepare(options)
     attach = signer(options, options.registry) if push else None
@@ -123,7 +83,7 @@ def _checked(options: Options, run_smoke: bool, push: bool, scanning: ScanOption
     for plan in prepared.plans:
         tested.check_versions(prepared.catalogue, plan)
     scanner = scan_with(options, scanning, prepared) if scanning else None
-    return _Run(options, prepared, engine, new_run(options), run_smoke, push, scanner, attach)
+    return Run(options, prepared, engine, new_run(options), run_smoke, push, scanner, attach)
 
 
 def _check_platforms(options: Options, prepared: Prepared, engine: Engine, push: bool) -> None:
@@ -143,45 +103,12 @@ def _check_platforms(options: Options, prepared: Prepared, engine: Engine, push:
         engine.check_index_store()
 
 
-def _keep(run: _Run, reports: Sequence[ReleaseReport]) -> None:
+def _keep(run: Run, reports: Sequence[ReleaseReport]) -> None:
     run.directory.mkdir(parents=True, exist_ok=True)
     (run.directory / "report.json").write_text(to_json(reports), encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What was made of a release: out of which files, since when; ``directory`` keeps the rest."""
-
-    plan: Plan
-    directory: Path
-    rendered: Rendered
-    built: BuiltSet
-    started: datetime
-
-
-@dataclass(frozen=True)
-class _Making:
-    """A release that is being built, and what its build ends with."""
-
-    plan: Plan
-    clock: _Clock
-    made: Future[_Made]
-
-
-def _built_ahead(run: _Run) -> Iterator[_Making]:
-    """Every release once its build has ended, and that of the next has begun."""
-    plans = iter(run.prepared.plans)
-    following = next(plans, None)
-    making = _begin(run, following) if following else None
-    while making:
-        wait([making.made])
-        following = next(plans, None)
-        ahead = _begin(run, following) if following else None
-        yield making
-        making = ahead
-
-
-def _steps(run: _Run, making: _Making) -> Iterator[ReleaseReport]:
+def _steps(run: Run, making: Making) -> Iterator[ReleaseReport]:
     """Every step for one release: its report once it has passed, and again once it is pushed."""
     made, clock = making.made.result(), making.clock
     smoked = _smoke(run, made, clock) if run.smoke else _Smoked()
@@ -202,58 +129,6 @@ def _steps(run: _Run, making: _Making) -> Iterator[ReleaseReport]:
             yield _pushed(report, published)
 
 
-def _begin(run: _Run, plan: Plan) -> _Making:
-    """Render a release and have it built in a thread, which ends with the program at the latest."""
-    making = _Making(plan, _Clock(plan.release), Future())
-    started = datetime.now(UTC)
-    directory = (run.directory / plan.release).resolve()
-    log.info("%s: everything of this run is kept in %s", plan.release, directory)
-
-    def make() -> None:
-        try:
-            built = _build(run, plan, directory, rootfs, making.clock)
-        except BaseException as error:
-            making.made.set_exception(error)
-        else:
-            making.made.set_result(_Made(plan, directory, rendered, built, started))
-
-    try:
-        rootfs, rendered = _render(run, plan, directory, making.clock)
-    except BuilderError as error:
-        making.made.set_exception(error)
-    else:
-        Thread(target=make, daemon=True).start()
-    return making
-
-
-def _build(run: _Run, plan: Plan, directory: Path, rootfs: Path | None, clock: _Clock) -> BuiltSet:
-    with clock.step("build"):
-        built = build_set(
-            run.engine, plan, directory / "rendered", directory / "logs",
-            rootfs=rootfs, builder=run.options.builder,
-            caches=Caches(run.options.cache_from, run.options.cache_to),
-        )  # fmt: skip
-        if run.push and not run.engine.has_containerd_store():
-            return of_registry(run.engine, plan, built)
-        return built
-
-
-def _render(run: _Run, plan: Plan, directory: Path, clock: _Clock) -> tuple[Path | None, Rendered]:
-    """The root file system, unless a base image takes its place, and the files written on it."""
-    release = run.prepared.catalogue.releases[plan.release]
-    if release.status is Status.END_OF_LIFE:
-        log.warning("%s is end-of-life upstream: it gets no fixes", plan.release)
-    rootfs = None
-    if not run.options.base_image:
-        with clock.step("rootfs"):
-            epoch = run.prepared.catalogue.suites[release.suite].epoch
-            rootfs = bootstrap(release.suite, epoch, plan.base_platforms, cache=cache_directory())
-    with clock.step("render"):
-        rendered = render_plan(run.options, run.prepared, plan, rootfs.digest if rootfs else "")
-        write(rendered, directory / "rendered")
-    return rootfs.directory if rootfs else None, rendered
-
-
 @dataclass(frozen=True)
 class _Smoked:
     """The checks that passed on this machine's platform, and on each that is emulated."""
@@ -262,7 +137,7 @@ class _Smoked:
     emulated: Mapping[str, int] = field(default_factory=dict)
 
 
-def _smoke(run: _Run, made: _Made, clock: _Clock) -> _Smoked:
+def _smoke(run: Run, made: Made, clock: Clock) -> _Smoked:
     plan, directory = made.plan, made.directory
     versions = lock.locked_versions(run.prepared.locks[plan.release])
     passed: int | None = None
@@ -277,13 +152,13 @@ def _smoke(run: _Run, made: _Made, clock: _Clock) -> _Smoked:
         return _Smoked(passed, _smoke_emulated(run, plan, versions, directory))
 
 
-def _smoke_directory(run: _Run, part: Plan) -> str:
+def _smoke_directory(run: Run, part: Plan) -> str:
     first = part.images[0].target
     return f"smoke-{first}" if run.prepared.catalogue.targets[first].alone else "smoke"
 
 
 def _smoke_emulated(
-    run: _Run, plan: Plan, versions: Mapping[str, str], directory: Path
+    run: Run, plan: Plan, versions: Mapping[str, str], directory: Path
 ) -> dict[str, int]:
     """The checks that passed on each platform that has to be emulated, which takes its time."""
     part = plan.part(select_targets(run.prepared.catalogue, EMULATED))
@@ -297,7 +172,7 @@ def _smoke_emulated(
     }  # fmt: skip
 
 
-def _scan(scanner: Scanner, made: _Made, saved: SavedImages, clock: _Clock) -> ScanResult:
+def _scan(scanner: Scanner, made: Made, saved: SavedImages, clock: Clock) -> ScanResult:
     with clock.step("scan"):
         scanned = scan.scan_set(
             scanner, made.plan, made.built.images, saved,
@@ -307,7 +182,7 @@ def _scan(scanner: Scanner, made: _Made, saved: SavedImages, clock: _Clock) -> S
     return scanned
 
 
-def _record(run: _Run, made: _Made, checks_passed: int, verdict: str) -> SetRecord:
+def _record(run: Run, made: Made, checks_passed: int, verdict: str) -> SetRecord:
     """The record of a set that passed; kept with what says what its images were made of."""
     plan, directory = made.plan, made.directory
     passed = record_of(
@@ -333,9 +208,7 @@ def only_stale(options: Options) -> Options:
     return replace(options, releases=tuple(stale))
 
 
-def _report(
-    made: _Made, smoked: _Smoked, scanned: ScanResult | None, clock: _Clock
-) -> ReleaseReport:
+def _report(made: Made, smoked: _Smoked, scanned: ScanResult | None, clock: Clock) -> ReleaseReport:
     images = tuple(
         ImageReport(
             target=target,
