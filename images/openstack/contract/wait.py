@@ -42,7 +42,7 @@ class Deadline:
         return time.monotonic() - self.start
 
     def wait(self, what: str, probe: Callable[[], T], poll: float = POLL) -> T:
-        last_said = time.monotonic()
+        say_at = time.monotonic() + SAY_EVERY
         refused_since: float | None = None
         while True:
             try:
@@ -52,9 +52,9 @@ class Deadline:
                 refused = isinstance(error, RefusedError)
                 refused_since = (refused_since or now) if refused else None
                 self._give_up(what, error, now - refused_since if refused_since else 0.0)
-                if now - last_said >= SAY_EVERY:
-                    last_said = now
-                    say(f"waiting for {what} ({self.elapsed:.0f} s): {error}")
+                if now >= say_at:
+                    say_at += SAY_EVERY
+                    say(f"waiting for {what} ({int(self.elapsed)} s): {error}")
             time.sleep(poll)
 
     def _give_up(self, what: str, error: NotYetError, refused_for: float) -> None:
