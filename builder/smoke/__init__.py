@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 CHECKS = Path(__file__).with_name("checks")
 EMULATED_TIMEOUT = 1200
+# The checks run as they are, whatever else pytest would load or was told on this machine.
+PLAIN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "", "PYTEST_ADDOPTS": ""}
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def _check(stack: Stack, directory: Path) -> int:
                 "no:cacheprovider",
             ),
         ],
+        env=PLAIN,
         needed_for="the smoke test",
         hint="run scripts/setup",
     )

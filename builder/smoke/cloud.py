@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import openstack
-
 from builder.engine import Engine
 
 if TYPE_CHECKING:
@@ -47,6 +45,8 @@ class Cloud:
 
     def connect(self, user: str, password: str, project: str) -> Connection:
         """A connection from outside of the set."""
+        import openstack  # which takes a second, and not every process of the checks connects
+
         keystone = f"{self.url('keystone', 5000)}/v3"
         endpoints: dict[str, Any] = {
             f"{kind}_endpoint_override": f"{self.url(service, port)}{path}"

@@ -9,8 +9,6 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from builder.testing import start
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -23,8 +21,8 @@ def openstack(
     model: str | Path | None = None,
     *,
     name: str | None = None,
-    registry: str = start.DEFAULT_REGISTRY,
-    namespace: str = start.DEFAULT_NAMESPACE,
+    registry: str | None = None,
+    namespace: str | None = None,
     project: Path | None = None,
     keep: bool = False,
     **needs: Any,
@@ -33,17 +31,21 @@ def openstack(
 
     ``needs`` are those of the marker: ``release``, ``services``, ``computes``, ``driver``,
     ``drivers``, ``fixtures``; or they stand in the file ``model``. ``project`` is a directory
-    with another catalogue than the installed one. With ``keep`` the cloud stays.
+    with another catalogue than the installed one. ``registry`` and ``namespace`` are by default
+    those that a build without options gives its images. With ``keep`` the cloud stays.
 
     Raises ``UsageError`` or ``ConfigError`` for a mistake in what is needed, ``StartError`` when
     the cloud does not become healthy.
     """
-    settings = start.Settings(registry=registry, namespace=namespace, project=project)
-    needed = settings.needed(model, needs)
-    cloud = settings.up(needed, name or f"test-{secrets.token_hex(4)}")
+    # pytest imports this package wherever it is installed, for tests that need no cloud, too.
     from builder.stack import FAULTS
+    from builder.testing import start
     from builder.testing.connection import session
 
+    given: dict[str, Any] = {"registry": registry, "namespace": namespace, "project": project}
+    settings = start.Settings(**{name: value for name, value in given.items() if value})
+    needed = settings.needed(model, needs)
+    cloud = settings.up(needed, name or f"test-{secrets.token_hex(4)}")
     try:
         with session(cloud, needed, "test", faults=FAULTS) as connection:
             yield connection

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from builder.engine import ContainerState
     from builder.model import Catalogue
 
-__all__ = ["DEFAULT_NAMESPACE", "DEFAULT_REGISTRY", "Settings", "remove"]
-
 log = logging.getLogger(__name__)
 remove = clouds.remove
 
