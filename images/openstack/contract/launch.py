@@ -29,15 +29,17 @@ MODULES = {
     "nova-compute": "nova.cmd.compute",
 }
 COMPUTE = "nova-compute"
+# One process serves both where eventlet does: what each has of its own is little.
+TOGETHER = ("nova-scheduler", "nova-conductor")
 STATE = Path("/var/lib/nova")
 COMPUTE_OPTIONS = ("--config-file", "/etc/nova/nova.conf", "--config-dir", str(COMPUTE_CONF))
 
 
 @dataclass(frozen=True)
 class Process:
-    """A program to run, and what its environment has of its own."""
+    """What it serves, and what its environment has of its own."""
 
-    program: str
+    programs: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,10 +49,10 @@ def launch(programs: Sequence[str]) -> int:
         modules = {name: importlib.import_module(MODULES[name]) for name in programs}
         messaging.shorten_waits()
         _report_at_once()
-    found = [each for name in programs for each in _processes(name)]
+    found = [each for names in _groups(programs) for each in _processes(names)]
     if len(found) == 1:
-        return _run(modules[found[0].program], found[0])
-    return _wait_for([_fork(modules[each.program], each) for each in found])
+        return _run(modules, found[0])
+    return _wait_for([_fork(modules, each) for each in found])
 
 
 def _report_at_once() -> None:
@@ -67,27 +69,58 @@ def _choose_backend() -> None:
         os.environ.setdefault("OS_NOVA_DISABLE_EVENTLET_PATCHING", "no")
 
 
-def _processes(program: str) -> Iterator[Process]:
+def _groups(programs: Sequence[str]) -> list[tuple[str, ...]]:
+    alone: list[tuple[str, ...]] = [(name,) for name in programs]
+    if not set(TOGETHER) <= set(programs) or not _on_eventlet():
+        return alone
+    return [TOGETHER, *(names for names in alone if not set(names) & set(TOGETHER))]
+
+
+def _on_eventlet() -> bool:
+    patcher = sys.modules.get("eventlet.patcher")
+    return bool(patcher and patcher.is_monkey_patched("socket"))
+
+
+def _processes(programs: tuple[str, ...]) -> Iterator[Process]:
     role = os.environ.get("CONTRACT_ROLE", "")
-    hosts = health.hosts(role) if program == COMPUTE else []
+    hosts = health.hosts(role) if COMPUTE in programs else []
     if not hosts or (role == COMPUTE and len(hosts) == 1):
-        yield Process(program)
+        yield Process(programs)
         return
     for host in hosts:
         # A compute keeps in its state who it is.
         state = STATE / host
         state.mkdir(parents=True, exist_ok=True)
         own = {"OS_DEFAULT__HOST": host, "OS_DEFAULT__STATE_PATH": str(state)}
-        yield Process(program, own)
+        yield Process(programs, own)
 
 
-def _run(module: ModuleType, process: Process) -> int:
-    options = COMPUTE_OPTIONS if process.program == COMPUTE and COMPUTE_CONF.exists() else ()
-    if process.program == COMPUTE:
+def _run(modules: Mapping[str, ModuleType], process: Process) -> int:
+    first, *others = process.programs
+    options = COMPUTE_OPTIONS if first == COMPUTE and COMPUTE_CONF.exists() else ()
+    if first == COMPUTE:
         _identify()
-    sys.argv = [process.program, *options]
-    gate.pass_through(process.program)
-    return int(module.main() or 0)
+    if others:
+        _serve_too(others)
+    sys.argv = [first, *options]
+    for program in process.programs:
+        gate.pass_through(program)
+    return int(modules[first].main() or 0)
+
+
+def _serve_too(programs: Sequence[str]) -> None:
+    """Whoever comes to wait for what it serves begins to serve these, too."""
+    from nova import service
+
+    wait = service.wait
+
+    def serve_and_wait() -> None:
+        for program in programs:
+            server = service.Service.create(binary=program)
+            service._launcher.launch_service(server)
+        wait()
+
+    service.wait = serve_and_wait
 
 
 def _identify() -> None:
@@ -104,7 +137,7 @@ def _identify() -> None:
     (state / "compute_id").write_text(identity, encoding="ascii")
 
 
-def _fork(module: ModuleType, process: Process) -> int:
+def _fork(modules: Mapping[str, ModuleType], process: Process) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -112,7 +145,7 @@ def _fork(module: ModuleType, process: Process) -> int:
     random.seed()
     if hubs := sys.modules.get("eventlet.hubs"):
         hubs.use_hub()  # its own, not the parent's descriptors
-    sys.exit(_run(module, process))
+    sys.exit(_run(modules, process))
 
 
 def _wait_for(pids: list[int]) -> NoReturn:
