@@ -27,6 +27,13 @@ def test_defaults_are_those_of_the_old_images() -> None:
     assert found.root_password() == "MYSQL_DBPASS"
 
 
+def test_many_computes_of_one_container_report_less_often() -> None:
+    few, many = (settings("nova-compute", COMPUTES=number) for number in ("10", "11"))
+    assert "report_interval" not in config.sections(few, NOVA)["DEFAULT"]
+    found = config.sections(many, NOVA)["DEFAULT"]
+    assert (found["report_interval"], found["update_resources_interval"]) == ("10", "120")
+
+
 def test_a_given_connection_is_used_as_it_is() -> None:
     url = "mysql+pymysql://me:p%40ss@db.test/images"
     db = settings("glance", OS_DATABASE__CONNECTION=url).databases(GLANCE)["glance"]

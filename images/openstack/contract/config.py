@@ -17,6 +17,9 @@ RUN = Path("/run")
 COMPUTE_CONF = RUN / "nova" / "compute.conf.d"
 OWN_CONF = Path("/etc/nova/nova.conf.d")
 CONTRACT_CONF = "00-contract.conf"
+# The reports of more computes than these are most of what the control plane has to do.
+FEW_COMPUTES = 10
+FOR_MANY = {"report_interval": "10", "update_resources_interval": "120"}
 
 
 def sections(settings: Settings, service: Service) -> Sections:
@@ -49,6 +52,8 @@ def _add_nova(conf: Sections, settings: Settings) -> None:
     conf["DEFAULT"]["transport_url"] = settings.transport_url
     if driver := settings.env.given("COMPUTE_DRIVER"):
         conf["DEFAULT"]["compute_driver"] = driver
+    if int(settings.env.given("COMPUTES") or 1) > FEW_COMPUTES:
+        conf["DEFAULT"] |= FOR_MANY
     for group in ("placement", "neutron", "service_user"):
         conf[group] = _auth(settings, settings.service_login(settings.main))
     for group, url in endpoint_overrides(settings).items():
