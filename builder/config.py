@@ -29,8 +29,9 @@ def load_catalogue(root: Path) -> Catalogue:
     documents = {path.parent.name: read(path) for path in sorted(root.glob("images/*/image.yaml"))}
     recipes = {name: _recipe(document) for name, document in documents.items()}
     catalogue = Catalogue(
-        root=root, suites=matrix.suites, releases=matrix.releases, recipes=recipes
-    )
+        root=root, without=matrix.without, suites=matrix.suites, releases=matrix.releases,
+        recipes=recipes,
+    )  # fmt: skip
     _check_names(catalogue, documents)
     _check_recipes(catalogue, documents)
     _check_releases(catalogue, versions)
@@ -156,6 +157,8 @@ def _check_names(catalogue: Catalogue, documents: dict[str, Document]) -> None:
 
 def _check_releases(catalogue: Catalogue, versions: Document) -> None:
     installed = {package for recipe in catalogue.recipes.values() for package in recipe.packages}
+    for name in installed.intersection(catalogue.without):
+        raise versions.error(("without", name), f"without.{name}: an image installs it")
     for name, release in catalogue.releases.items():
         if release.suite not in catalogue.suites:
             raise versions.error(

@@ -35,6 +35,7 @@ _COMPILE = (
     *("pip", "compile", "packages.in", "--output-file", "lock.txt", "--quiet"),
     *("--generate-hashes", "--no-header", "--no-emit-index-url"),
     *("--constraints", "constraints.txt", "--overrides", "overrides.txt"),
+    *("--excludes", "excludes.txt"),
 )
 # The C library of the oldest suite is glibc 2.36 (https://packages.debian.org/bookworm/libc6).
 _UV_PLATFORMS = {
@@ -65,6 +66,11 @@ def read_lock(catalogue: Catalogue, release: str) -> str:
     if found["content"] != _sha256(text[found.end() :]):
         raise LockError(f"{path}: the lock was changed by hand", hint=hint)
     return text
+
+
+def excludes(catalogue: Catalogue) -> str:
+    """The packages that no lock and no image has, as uv reads them: one on a line."""
+    return "".join(f"{name}\n" for name in sorted(catalogue.without))
 
 
 def locked_versions(text: str) -> dict[str, str]:
@@ -118,6 +124,7 @@ def _resolve(
         (here / "packages.in").write_text("\n".join(_roots(catalogue, settings)) + "\n")
         (here / "constraints.txt").write_text(_without(constraints, settings))
         (here / "overrides.txt").write_text("\n".join(overrides) + "\n")
+        (here / "excludes.txt").write_text(excludes(catalogue))
         if old.is_file():
             shutil.copy(old, here / "lock.txt")
         done = process.run(
@@ -182,6 +189,8 @@ def _inputs(catalogue: Catalogue, release: str) -> str:
     }
     if settings.newest_package:
         inputs["newest_package"] = settings.newest_package.isoformat()
+    if catalogue.without:
+        inputs["without"] = sorted(catalogue.without)
     return _sha256(json.dumps(inputs, sort_keys=True))
 
 

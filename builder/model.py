@@ -160,9 +160,16 @@ class SuiteSettings(Frozen):
         return _epoch(self.date)
 
 
+Reason = Annotated[str, Field(min_length=10)]
+
+
 class Matrix(Frozen):
     """versions.yaml."""
 
+    without: dict[Package, Reason] = Field(
+        default_factory=dict,
+        description="Packages that others ask for and do without, each with the reason",
+    )
     suites: dict[Suite, SuiteSettings] = Field(min_length=1)
     releases: dict[DottedName, Release] = Field(min_length=1)
 
@@ -221,6 +228,7 @@ class Catalogue(Frozen):
     """Everything that a plan is made from."""
 
     root: Path
+    without: dict[Package, Reason]
     suites: dict[Suite, SuiteSettings]
     releases: dict[DottedName, Release]
     recipes: dict[Name, Recipe]

@@ -17,7 +17,7 @@ import jinja2
 from builder.bake import bake_file
 from builder.errors import ConfigError
 from builder.inputs import Inputs, inputs_of
-from builder.lock import locked_versions
+from builder.lock import excludes, locked_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -93,7 +93,7 @@ def render(
     files: list[RenderedFile] = []
     for recipe in catalogue.recipes.values():
         files.extend(_render_recipe(recipe, _variables(recipe, plan.release, release, versions)))
-    files.extend(_lock_files(plan.release, lock, versions))
+    files.extend(_lock_files(catalogue, plan.release, lock, versions))
     bake = bake_file(catalogue, plan, _dockerfiles(files), base_image=base_image)
     inputs = {}
     for image in plan.images:
@@ -182,11 +182,15 @@ def _template_line(error: BaseException, path: Path) -> int | None:
     return lines[-1] if lines else None
 
 
-def _lock_files(release: str, lock: str, versions: Mapping[str, str]) -> Iterator[RenderedFile]:
+def _lock_files(
+    catalogue: Catalogue, release: str, lock: str, versions: Mapping[str, str]
+) -> Iterator[RenderedFile]:
     constraints = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
     source = f"locks/{release}.txt"
     yield RenderedFile(PurePosixPath("wheels/lock.txt"), lock.encode(), source)
     yield RenderedFile(PurePosixPath("wheels/constraints.txt"), constraints.encode(), source)
+    without = excludes(catalogue).encode()
+    yield RenderedFile(PurePosixPath("wheels/excludes.txt"), without, "versions.yaml")
 
 
 def _dockerfiles(files: Iterable[RenderedFile]) -> dict[str, str]:

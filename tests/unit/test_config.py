@@ -120,6 +120,10 @@ def test_this_repository_is_valid(catalogue: Catalogue) -> None:
         (NOVA, "packages", "zzz", "2:1: zzz: unknown key\nhint: known: summary, shared, pack"),
         # what does not fit together
         (
+            VERSIONS, "releases:", "without:\n  nova: nobody here needs it\nreleases:",
+            "2:3: without.nova: an image installs it",
+        ),
+        (
             NOVA, "[keystone]", "[keystoen]",
             "7:13: targets.nova-controller.needs: unknown target keystoen\nhint: did you mean keys",
         ),

@@ -77,6 +77,7 @@ def test_a_lock_that_is_not_text(project: Path) -> None:
         ("      nova: 26.3.0\n", ""),
         (">=1.4,<2", ">=1.4,<3"),
         ("bookworm", "trixie"),
+        ("releases:", "without:\n  numpy: nobody here needs it\nreleases:"),
     ],
 )
 def test_a_lock_older_than_versions_yaml(project: Path, old: str, new: str) -> None:
@@ -131,6 +132,18 @@ def test_what_versions_yaml_decides_is_no_constraint(project: Path) -> None:
     release = load_catalogue(project).releases["zed"]
     constraints = "# upper\nYappi===1.3.6\nnova===26.0.0 # x\noslo.db===12.1.0\nsix===1.16;x\n\n"
     assert lock._without(constraints, release) == ("# upper\noslo.db===12.1.0\nsix===1.16;x\n\n")
+
+
+def test_what_others_do_without_is_excluded(project: Path) -> None:
+    assert lock.excludes(load_catalogue(project)) == ""
+    spoil(project, "releases:", "without:\n  numpy: not needed\n  lxml: not needed\nreleases:")
+    assert lock.excludes(load_catalogue(project)) == "lxml\nnumpy\n"
+
+
+def test_no_lock_has_what_it_is_to_be_without(catalogue: Catalogue) -> None:
+    for release in catalogue.releases:
+        locked = lock.locked_versions(lock.read_lock(catalogue, release))
+        assert not catalogue.without.keys() & locked.keys()
 
 
 def test_constraints_from_a_file(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_what_is_not_part_of_a_recipe_is_left_out(project: Path) -> None:
     paths = {str(file.path) for file in small(project).files}
     assert paths == {
         *("base/Dockerfile", "keystone/Dockerfile", "keystone/run", "nova/Dockerfile"),
-        *("wheels/lock.txt", "wheels/constraints.txt", "bake.json"),
+        *("wheels/lock.txt", "wheels/constraints.txt", "wheels/excludes.txt", "bake.json"),
     }
 
 
