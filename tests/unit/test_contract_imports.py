@@ -1,17 +1,22 @@
-"""Imports without collecting, and waits for replies that are not half a second."""
+"""Imports that cost less, and waits for replies that are not half a second."""
 
 from __future__ import annotations
 
 import gc
+import importlib
 import queue
 import sys
 import threading
 import time
 from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 from contract import messaging
-from contract.imports import without_collecting
+from contract.imports import Late, without_collecting
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_nothing_is_collected_while_it_lasts() -> None:
@@ -29,6 +34,21 @@ def test_an_error_ends_it_too() -> None:
         raise ImportError
     assert gc.isenabled()
     gc.unfreeze()
+
+
+def test_a_late_module_runs_when_something_of_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "seldom"
+    package.mkdir()
+    (package / "__init__.py").write_text("from seldom import used\nNAME = 'seldom'\n")
+    (package / "used.py").write_text("import sys\nsys.modules['seldom'].RAN = True\nVALUE = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [Late(("seldom.",)), *sys.meta_path])
+    seldom = importlib.import_module("seldom")
+    assert (seldom.NAME, hasattr(seldom, "RAN")) == ("seldom", False)
+    assert (seldom.used.VALUE, seldom.RAN) == (7, True)
+    assert importlib.import_module("seldom.used") is seldom.used
 
 
 @pytest.fixture

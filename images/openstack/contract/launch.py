@@ -21,7 +21,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from contract import family, gate, health, messaging
 from contract.config import COMPUTE_CONF
-from contract.imports import without_collecting
+from contract.imports import late, without_collecting
 
 MODULES = {
     "nova-scheduler": "nova.cmd.scheduler",
@@ -45,6 +45,7 @@ class Process:
 
 def launch(programs: Sequence[str]) -> int:
     _choose_backend()
+    late()
     with without_collecting():
         modules = {name: importlib.import_module(MODULES[name]) for name in programs}
         messaging.shorten_waits()

@@ -29,7 +29,8 @@ class Program:
 
 
 def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
-    base = {**environ, VARIABLE: str(RUN / settings.role.run)}
+    # Names are resolved by the C library; eventlet would import a resolver of its own.
+    base = {**environ, VARIABLE: str(RUN / settings.role.run), "EVENTLET_NO_GREENDNS": "yes"}
     contract = (sys.executable, "-m", "contract")
     found = [backing(name, settings, base) for name in settings.backing]
     found.append(Program("prepare", (*contract, "prepare", settings.role.name), base, once=True))
@@ -37,10 +38,8 @@ def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
         env = base if service is settings.main else own_environment(service, base)
         found.append(api(service, env, int(environ.get("API_THREADS") or "4")))
     if settings.role.programs:
-        # Name resolution by the C library, as nova itself always had it.
-        launching = {**base, "EVENTLET_NO_GREENDNS": "yes"}
         command = (*contract, "launch", *settings.role.programs)
-        found.append(Program(" ".join(settings.role.programs), command, launching))
+        found.append(Program(" ".join(settings.role.programs), command, base))
     return [patient(program) for program in found] if settings.role.backing else found
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from contract import gate, messaging
-from contract.imports import without_collecting
+from contract.imports import late, without_collecting
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 HEALTH_PATH = "/-/health"
@@ -70,6 +70,7 @@ def load(service: str) -> Wsgi:
     module, attribute, factory = find(service)
     if service == "nova":
         _choose_threads()
+    late()
     names = [*PRELOAD.get(service, ()), *([module] if factory else [])]
     with without_collecting():
         for name in names:
