@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import importlib
+import inspect
 import queue
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from contract import messaging
 from contract.imports import Late, without_collecting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -36,19 +39,44 @@ def test_an_error_ends_it_too() -> None:
     gc.unfreeze()
 
 
-def test_a_late_module_runs_when_something_of_it_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A package whose module ``used`` is late; ``ran`` is how often its code ran."""
     package = tmp_path / "seldom"
     package.mkdir()
-    (package / "__init__.py").write_text("from seldom import used\nNAME = 'seldom'\n")
-    (package / "used.py").write_text("import sys\nsys.modules['seldom'].RAN = True\nVALUE = 7\n")
+    (package / "__init__.py").write_text("ran = []\nfrom seldom import used\n")
+    (package / "used.py").write_text(
+        "import sys, time\nsys.modules['seldom'].ran.append(1)\ntime.sleep(0.05)\nVALUE = 7\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "meta_path", [Late(("seldom.",)), *sys.meta_path])
-    seldom = importlib.import_module("seldom")
-    assert (seldom.NAME, hasattr(seldom, "RAN")) == ("seldom", False)
-    assert (seldom.used.VALUE, seldom.RAN) == (7, True)
+    yield importlib.import_module("seldom")
+    for name in ("seldom", "seldom.used"):
+        del sys.modules[name]
+
+
+def test_a_late_module_runs_when_something_of_it_is_used(seldom: ModuleType) -> None:
     assert importlib.import_module("seldom.used") is seldom.used
+    inspect.stack()  # asks every module for its file
+    assert str(seldom.used.__file__).endswith("used.py")
+    assert seldom.ran == []
+    assert seldom.used.VALUE == 7
+    assert type(seldom.used) is ModuleType
+    assert seldom.ran == [1]
+
+
+def test_threads_wait_for_a_late_module(seldom: ModuleType) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(lambda: seldom.used.VALUE) for _ in range(4)]
+    assert [job.result() for job in jobs] == [7] * 4
+    assert seldom.ran == [1]
+
+
+def test_a_late_module_that_fails_fails_whoever_uses_it(seldom: ModuleType) -> None:
+    sys.modules["seldom"].ran = None  # type: ignore[attr-defined]
+    for _ in range(2):
+        with pytest.raises(AttributeError, match="append"):
+            _ = seldom.used.VALUE
 
 
 @pytest.fixture

@@ -8,17 +8,56 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
+from threading import RLock
 from types import ModuleType
+from typing import Any
 
 # keystone imports one for SAML, nova and neutron the other for bare metal: both whole, at once.
 LATE = ("saml2.", "openstack.")
+# What a module says of itself before its code ran. importlib's own LazyLoader does not, and
+# inspect.stack(), which a driver of nova's calls, asks every module for its file.
+KNOWN = frozenset(("__class__", "__file__", "__loader__", "__name__", "__package__", "__spec__"))
+LOCK = RLock()
+
+
+class LateModule(ModuleType):
+    """Its code runs when something of it is used: once, and other threads wait for that."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name not in KNOWN:
+            _run(self)
+        return ModuleType.__getattribute__(self, name)  # which it is by now
+
+
+def _run(module: LateModule) -> None:
+    known = object.__getattribute__(module, "__dict__")
+    with LOCK:
+        if type(module) is LateModule and not known.setdefault("__running__", False):
+            known["__running__"] = True
+            try:
+                known["__spec__"].loader.exec_module(module)
+                module.__class__ = ModuleType  # type: ignore[assignment]
+            finally:
+                del known["__running__"]
+
+
+class LateLoader(Loader):
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__:
+            module.__spec__.loader = module.__loader__ = self.loader
+        module.__class__ = LateModule
 
 
 class Late(MetaPathFinder):
-    """Runs the code of modules below ``packages`` when something of them is used."""
+    """Finds the modules below ``packages``."""
 
     def __init__(self, packages: tuple[str, ...] = LATE) -> None:
         self.packages = packages
@@ -30,7 +69,7 @@ class Late(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec and spec.loader and spec.submodule_search_locations is None:
-            spec.loader = LazyLoader(spec.loader)
+            spec.loader = LateLoader(spec.loader)
         return spec
 
 
