@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -46,6 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     text = "also those of the other releases, whose images are pulled where they are not here"
     group.addoption("--every-release", action="store_true", help=text)
     group.addoption("--emulate", action="store_true", help="also what runs in QEMU, for minutes")
+
+
+def pytest_configure() -> None:
+    """A shell has what it starts in its background ignore ^C, and all that this starts inherits it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
