@@ -104,7 +104,7 @@ def test_it_gives_up_waiting_and_says_for_what(name: str, missing: str) -> None:
 def test_it_says_every_ten_seconds_what_it_waits_for() -> None:
     done = once("--network=none", "-e", "WAIT_TIMEOUT=24", image("placement"))
     said = re.findall(r"waiting for the database at .*?\((\d+) s\)", done.output)
-    assert [int(seconds) // 10 for seconds in said] == [1, 2]
+    assert said == ["10", "20"]
     assert "gave up waiting for the database at" in done.output
 
 
