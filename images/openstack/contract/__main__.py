@@ -16,7 +16,10 @@ from contract.programs import path_with_venv
 from contract.services import ROLES, SERVICES
 from contract.settings import Settings, resolve
 
-USAGE = "contract ROLE | prepare ROLE | launch PROGRAM… | migrate SERVICE [DUMPS] | COMMAND …"
+USAGE = (
+    "contract ROLE | prepare ROLE | launch PROGRAM… | migrate SERVICE [DUMPS] | settle DIRECTORY"
+    " | COMMAND …"
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,6 +47,8 @@ def dispatch(arguments: list[str]) -> int:
         return launch(rest)
     if first == "migrate" and rest:
         return migrate(*rest[:2])
+    if first == "settle" and rest:
+        return settle(rest[0])
     return run_command(arguments)
 
 
@@ -82,6 +87,14 @@ def migrate(name: str, directory: str = "") -> int:
     if directory:
         for schema in wanted:
             dump.write(settings.database(service, schema), Path(directory))
+    return 0
+
+
+def settle(directory: str) -> int:
+    """What an image carries of a cloud that has started once."""
+    from contract import settle as steps
+
+    steps.settle(settings_of("aio", quiet=True), Path(directory))
     return 0
 
 
