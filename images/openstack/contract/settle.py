@@ -23,13 +23,13 @@ from contract.urls import Database
 from contract.wait import Deadline
 
 # Columns of how far things have come by now.
-PASSING = ("created_at_int", "report_count", "generation")
+PASSING = ("created_at_int", "report_count")
 SEEN = ("updated_at", "last_seen_up")
 # Tables into which several programs write at once, and the columns that name their rows by number.
 NUMBERED = {
     "keystone.local_user": ["keystone.password.local_user_id"],
     "keystone.password": [],
-    "nova.services": [],
+    "nova.services": ["nova.compute_nodes.service_id"],
     "nova.compute_nodes": [],
     "nova_api.host_mappings": [],
     "placement.inventories": [],
