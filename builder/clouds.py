@@ -99,7 +99,7 @@ def up(
     (plan,) = prepared.plans
     name = name or plan.release
     engine = Engine()
-    engine.check(disk=0)
+    engine.check(disk=0, plugins=("compose",))
     part, *others = parts(prepared.catalogue, plan)
     if options.images and others:
         alone = others[0].images[0].target
@@ -127,7 +127,7 @@ def up(
 def down(names: Sequence[str]) -> Iterator[str]:
     """Remove these clouds, or all; yields the name of each that is gone. Raises ``UsageError``."""
     engine = Engine()
-    engine.check(disk=0)
+    engine.check(disk=0, plugins=("compose",))
     known = _known(engine)
     for name in names or known:
         _remove(engine, _project(name, known))
@@ -160,7 +160,7 @@ def compose_project(name: str) -> Project:
 def clouds() -> tuple[CloudState, ...]:
     """All clouds of this machine."""
     engine = Engine()
-    engine.check(disk=0)
+    engine.check(disk=0, plugins=("compose",))
     known = _known(engine)
     return tuple(CloudState(name, engine.containers(_project(name, known))) for name in known)
 
@@ -168,7 +168,7 @@ def clouds() -> tuple[CloudState, ...]:
 def logs(name: str, services: Sequence[str], *, follow: bool) -> Iterator[str]:
     """The log lines of a cloud, or of some of its services; raises ``UsageError``."""
     engine = Engine()
-    engine.check(disk=0)
+    engine.check(disk=0, plugins=("compose",))
     project = _project(name, _known(engine))
     _check_services(engine, project, services)
     yield from engine.follow(project, services, follow=follow)
@@ -182,7 +182,7 @@ def execute(
     Yields its output, returns its exit code; raises ``UsageError``.
     """
     engine = Engine()
-    engine.check(disk=0)
+    engine.check(disk=0, plugins=("compose",))
     project = _project(name, _known(engine))
     containers = engine.containers(project)
     chosen = service or ("keystone" if len(containers) > 1 else containers[0].service)

@@ -22,15 +22,19 @@ def run(
     *,
     directory: Path | None = None,
     env: Mapping[str, str] | None = None,
+    echo: bool = True,
     needed_for: str,
     hint: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``argv`` to its end and return it with both outputs as text, whatever its exit code.
 
+    Without ``echo`` nobody is told: it looks and changes nothing.
+
     Raises ``MachineError``, with ``hint``, when there is no such program.
     """
     words = [str(word) for word in argv]
-    log.info("+ %s", shlex.join(words))
+    if echo:
+        log.info("+ %s", shlex.join(words))
     try:
         return subprocess.run(
             words,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from python_on_whales import DockerClient
 
+SETUP_HINT = "run scripts/setup, or start the Docker Engine of this machine"
+
 
 class EngineError(BuilderError):
     """A command of the engine failed; ``output`` is what it said on stderr."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from builder import process
-from builder.engine.client import Client, last_line, translated
+from builder.engine.client import SETUP_HINT, Client, last_line, translated
 from builder.errors import MachineError
 
 if TYPE_CHECKING:
@@ -23,26 +23,28 @@ MINIMUM_ENGINE = Version("23.0")
 _NODES = re.compile(r"^Platforms:(.*)", re.MULTILINE)
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9/]+")
 _BUILDER_HINT = "docker buildx ls lists those that there are"
-_SETUP_HINT = "run scripts/setup, or start the Docker Engine of this machine"
 
 
 class Machine(Client):
     """The engine itself: its version, its plugins, its room, its platforms."""
 
-    def check(self, *, disk: int) -> None:
-        """Raise ``MachineError`` unless the engine is usable and ``disk`` bytes are free for it."""
+    def check(self, *, disk: int, plugins: Sequence[str] = ("buildx", "compose")) -> None:
+        """Raise ``MachineError`` unless the engine and ``plugins`` of the command are usable.
+
+        ``disk`` bytes are to be free for it.
+        """
         if not shutil.which("docker"):
-            raise MachineError("there is no docker command", hint=_SETUP_HINT)
+            raise MachineError("there is no docker command", hint=SETUP_HINT)
         try:
             info = self._docker.system.info()
         except Exception as error:
             raise MachineError(
-                f"no Docker Engine answers: {last_line(error)}", hint=_SETUP_HINT
+                f"no Docker Engine answers: {last_line(error)}", hint=SETUP_HINT
             ) from error
         if not info.server_version:
-            raise MachineError("no Docker Engine answers", hint=_SETUP_HINT)
+            raise MachineError("no Docker Engine answers", hint=SETUP_HINT)
         _check_version(info.server_version)
-        for plugin in ("buildx", "compose"):
+        for plugin in plugins:
             self._check_plugin(plugin)
         root = Path(info.docker_root_dir or "/")
         if root.exists() and (free := shutil.disk_usage(root).free) < disk:
@@ -61,7 +63,7 @@ class Machine(Client):
         done = process.run(
             ["docker", "buildx", "inspect", "--bootstrap", *([builder] if builder else [])],
             needed_for="building",
-            hint=_SETUP_HINT,
+            hint=SETUP_HINT,
         )
         if done.returncode != 0:
             name = f"the builder {builder}" if builder else "this machine's builder"

@@ -105,7 +105,15 @@ def test_the_secret_is_for_those_who_ask_and_all_that_stand_on_them(real: Render
     asking = {path.split("/")[0] for path, text in files.items() if "type=secret,id=ca" in text}
     assert asking == {"compilers", "wheels"}
     given = {name for name, target in targets.items() if "secret" in target}
-    assert given == set(targets) - {"rootfs", "base", "python", "mariadb", "rabbitmq", "servers"}
+    assert given == set(targets) - {
+        "rootfs",
+        "base",
+        "python",
+        "mariadb",
+        "rabbitmq",
+        "servers",
+        "clock",
+    }
     assert {tuple(targets[name]["secret"]) for name in given} == {("id=ca,src=${CA_BUNDLE}",)}
 
 
@@ -116,7 +124,7 @@ def test_no_dockerfile_knows_where_certificates_are(real: Rendered) -> None:
         assert not re.search(r"/etc/ssl|ca-certificates\.crt|\.pem\b", text)
 
 
-SHARED = ("rootfs", "base", "python", "compilers", "mariadb", "rabbitmq", "servers")
+SHARED = ("rootfs", "base", "python", "compilers", "mariadb", "rabbitmq", "servers", "clock")
 
 
 def test_only_images_to_publish_leave_the_build(catalogue: Catalogue, real: Rendered) -> None:

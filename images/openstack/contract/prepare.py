@@ -135,7 +135,7 @@ def _compute(settings: Settings, deadline: Deadline) -> None:
     login = catalog.wait(settings, settings.service_login(NOVA), deadline)
     deadline.wait("placement", lambda: _placement(settings, login), poll=0.5)
     # A compute that calls before there is a conductor loses ten seconds on its first call.
-    deadline.wait("nova-conductor", lambda: _conductor(login), poll=1.0)
+    deadline.wait("nova-conductor", lambda: _conductor(login), poll=0.3)
     open_gates(settings)
 
 
