@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from contract import messaging
-from contract.imports import Late, without_collecting
+from contract.imports import Distutils, Late, without_collecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,30 @@ def test_an_error_ends_it_too() -> None:
         raise ImportError
     assert gc.isenabled()
     gc.unfreeze()
+
+
+def test_distutils_comes_without_setuptools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "setuptools" / "_distutils"
+    package.mkdir(parents=True)
+    (tmp_path / "setuptools" / "__init__.py").write_text("raise AssertionError('imported')\n")
+    (package / "__init__.py").write_text("")
+    (package / "version.py").write_text("LooseVersion = 'that of setuptools'\n")
+    for name in [name for name in sys.modules if name.split(".")[0] in ("distutils", "setuptools")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "meta_path", [Distutils(), *sys.meta_path])
+    version = importlib.import_module("distutils.version")
+    assert version.LooseVersion == "that of setuptools"
+    for name in ("distutils.version", "distutils"):
+        del sys.modules[name]
+
+
+def test_without_setuptools_there_is_no_such_distutils(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    assert Distutils().find_spec("distutils", None) is None
+    assert Distutils().find_spec("setuptools", None) is None
 
 
 @pytest.fixture

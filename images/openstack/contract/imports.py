@@ -5,11 +5,13 @@ of their time; and without what a cloud hardly ever uses.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
 from threading import RLock
 from types import ModuleType
 from typing import Any
@@ -73,9 +75,35 @@ class Late(MetaPathFinder):
         return spec
 
 
+class Distutils(MetaPathFinder):
+    """setuptools' distutils without setuptools, which would be imported with it.
+
+    eventlet takes a class for versions from there.
+    """
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        if fullname != "distutils":
+            return None
+        setuptools = PathFinder.find_spec("setuptools")
+        places = setuptools.submodule_search_locations if setuptools else None
+        for place in places or ():
+            directory = os.path.join(place, "_distutils")
+            if os.path.isdir(directory):
+                init = os.path.join(directory, "__init__.py")
+                return spec_from_file_location(
+                    fullname, init, submodule_search_locations=[directory]
+                )
+        return None
+
+
 def late() -> None:
     """From now on, in this process."""
-    sys.meta_path.insert(0, Late())
+    sys.meta_path[:0] = [Late(), Distutils()]
 
 
 @contextmanager
