@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,10 +100,14 @@ class Client:
     def status(self, server: str) -> str:
         return str(self.get("compute", f"/servers/{server}")["server"]["status"])
 
-    def servers(self, status: str) -> set[str]:
-        """The ids of those that have it."""
-        found = self.get("compute", f"/servers?status={status}&limit=1000").get("servers", ())
-        return {each["id"] for each in found}
+    def servers(self, status: str, seconds: float) -> set[str]:
+        """The ids of those that have it and changed within so many seconds.
+
+        To list all of them again and again costs nova more than to boot them.
+        """
+        since = datetime.now(UTC) - timedelta(seconds=seconds)
+        query = f"status={status}&changes-since={since:%Y-%m-%dT%H:%M:%SZ}&limit=1000"
+        return {each["id"] for each in self.get("compute", f"/servers?{query}").get("servers", ())}
 
     def settled(self, server: str) -> str:
         """ACTIVE or ERROR, once it is one of them."""
