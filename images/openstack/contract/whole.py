@@ -26,8 +26,7 @@ AND TIMESTAMPDIFF(SECOND, COALESCE(last_seen_up, created_at), UTC_TIMESTAMP()) <
 def prepare_all(settings: Settings, deadline: Deadline) -> None:
     found = fingerprint(settings)
     if STATE.exists() and STATE.read_text(encoding="utf-8") == found:
-        _wait_for_databases(settings, deadline)
-        _open_apis(settings)
+        _open_apis_in_turn(settings, deadline)
     else:
         _make(settings, deadline)
         STATE.write_text(found, encoding="utf-8")
@@ -76,10 +75,12 @@ def _open_apis(settings: Settings) -> None:
     prepare.open_gates(settings, *(f"{service.name}-api" for service in settings.services))
 
 
-def _wait_for_databases(settings: Settings, deadline: Deadline) -> None:
+def _open_apis_in_turn(settings: Settings, deadline: Deadline) -> None:
+    """Each as soon as its databases are there, keystone's first."""
     for service in settings.services:
         databases = list(settings.databases(service).values())
         database.provide(databases, settings.root_password(), deadline)
+        prepare.open_gates(settings, f"{service.name}-api")
 
 
 def _conductor(settings: Settings, deadline: Deadline) -> None:
