@@ -98,8 +98,7 @@ def up(
         raise UsageError("a cloud is of one release", hint="give --release once, without a pattern")
     (plan,) = prepared.plans
     name = name or plan.release
-    engine = Engine()
-    engine.check(disk=0, plugins=("compose",))
+    engine = _engine()
     part, *others = parts(prepared.catalogue, plan)
     if options.images and others:
         alone = others[0].images[0].target
@@ -126,8 +125,7 @@ def up(
 
 def down(names: Sequence[str]) -> Iterator[str]:
     """Remove these clouds, or all; yields the name of each that is gone. Raises ``UsageError``."""
-    engine = Engine()
-    engine.check(disk=0, plugins=("compose",))
+    engine = _engine()
     known = _known(engine)
     for name in names or known:
         _remove(engine, _project(name, known))
@@ -159,16 +157,14 @@ def compose_project(name: str) -> Project:
 
 def clouds() -> tuple[CloudState, ...]:
     """All clouds of this machine."""
-    engine = Engine()
-    engine.check(disk=0, plugins=("compose",))
+    engine = _engine()
     known = _known(engine)
     return tuple(CloudState(name, engine.containers(_project(name, known))) for name in known)
 
 
 def logs(name: str, services: Sequence[str], *, follow: bool) -> Iterator[str]:
     """The log lines of a cloud, or of some of its services; raises ``UsageError``."""
-    engine = Engine()
-    engine.check(disk=0, plugins=("compose",))
+    engine = _engine()
     project = _project(name, _known(engine))
     _check_services(engine, project, services)
     yield from engine.follow(project, services, follow=follow)
@@ -181,8 +177,7 @@ def execute(
 
     Yields its output, returns its exit code; raises ``UsageError``.
     """
-    engine = Engine()
-    engine.check(disk=0, plugins=("compose",))
+    engine = _engine()
     project = _project(name, _known(engine))
     containers = engine.containers(project)
     chosen = service or ("keystone" if len(containers) > 1 else containers[0].service)
@@ -297,6 +292,13 @@ def _endpoints(ports: Sequence[int], base: int) -> dict[str, str]:
         for kind, port, path in _ENDPOINTS
         if port in ports
     }
+
+
+def _engine() -> Engine:
+    """One that can start clouds: buildx is asked for only where something is built."""
+    engine = Engine()
+    engine.check(disk=0, plugins=("compose",))
+    return engine
 
 
 def _references(plan: Plan) -> dict[str, str]:
