@@ -19,7 +19,12 @@ OWN_CONF = Path("/etc/nova/nova.conf.d")
 CONTRACT_CONF = "00-contract.conf"
 # The reports of more computes than these are most of what the control plane has to do.
 FEW_COMPUTES = 10
-FOR_MANY = {"report_interval": "10", "update_resources_interval": "120"}
+# Those whose servers the scheduler does not know yet cost it a query each, for every new server.
+FOR_MANY = {
+    "report_interval": "10",
+    "update_resources_interval": "120",
+    "scheduler_instance_sync_interval": "60",
+}
 
 
 def sections(settings: Settings, service: Service) -> Sections:
