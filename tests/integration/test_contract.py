@@ -22,6 +22,30 @@ KEYSTONE_DBPASS = "dbp@ss/$1"
 ADMIN_PASS = "ädmin pass"
 REPLICAS = 10
 
+# Ten requests for a place at once; prints how many were under way together, and how many came.
+REQUESTS = """
+import threading, time
+from nova.scheduler.rpcapi import SchedulerAPI
+from contract import turns
+
+def select(api, number):
+    under_way.add(number)
+    found.append(len(under_way))
+    time.sleep(0.05)
+    under_way.remove(number)
+
+under_way, found = set(), []
+SchedulerAPI.select_destinations = select
+turns.take()
+api = SchedulerAPI.__new__(SchedulerAPI)
+threads = [threading.Thread(target=api.select_destinations, args=[n]) for n in range(10)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(max(found), len(found))
+"""
+
 MISTAKES = {
     "unreadable-secret": (
         ("-e", "OS_PASSWORD_FILE=/run/secrets/none"),
@@ -118,6 +142,12 @@ def test_backing_services_refuse_a_secret_that_is_not_there() -> None:
         assert done.code == 1
         assert f"{option}: cannot read /none" in done.output
     assert "no password for root is given" in once(image("mariadb")).output
+
+
+@pytest.mark.usefixtures("images")
+def test_requests_for_a_place_take_turns() -> None:
+    shown = docker("run", "--rm", image("nova-controller"), "python", "-c", REQUESTS)
+    assert shown.split() == ["2", "10"]
 
 
 @pytest.mark.usefixtures("images")

@@ -32,6 +32,7 @@ def test_many_computes_of_one_container_report_less_often() -> None:
     assert "report_interval" not in config.sections(few, NOVA)["DEFAULT"]
     found = config.sections(many, NOVA)["DEFAULT"]
     assert (found["report_interval"], found["update_resources_interval"]) == ("10", "120")
+    assert found["scheduler_instance_sync_interval"] == "60"
 
 
 def test_a_given_connection_is_used_as_it_is() -> None:

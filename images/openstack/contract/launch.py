@@ -12,15 +12,14 @@ import signal
 import socket
 import sys
 import sysconfig
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 from uuid import NAMESPACE_DNS, uuid5
 
-from contract import family, gate, health, messaging
+from contract import family, gate, health, messaging, turns
 from contract.config import COMPUTE_CONF
 from contract.imports import late, without_collecting
 
@@ -32,8 +31,6 @@ MODULES = {
 COMPUTE = "nova-compute"
 # One process serves both where eventlet does: what each has of its own is little.
 TOGETHER = ("nova-scheduler", "nova-conductor")
-# Requests for a place that the scheduler works at: while it waits for placement, at the next one.
-AT_ONCE = 2
 STATE = Path("/var/lib/nova")
 COMPUTE_OPTIONS = ("--config-file", "/etc/nova/nova.conf", "--config-dir", str(COMPUTE_CONF))
 
@@ -53,7 +50,7 @@ def launch(programs: Sequence[str]) -> int:
         modules = {name: importlib.import_module(MODULES[name]) for name in programs}
         messaging.shorten_waits()
         _report_at_once()
-        _take_turns()
+        turns.take()
     found = [each for names in _groups(programs) for each in _processes(names)]
     if len(found) == 1:
         return _run(modules, found[0])
@@ -65,24 +62,6 @@ def _report_at_once() -> None:
     from nova.servicegroup import api
 
     api.INITIAL_REPORTING_DELAY = 0
-
-
-def _take_turns() -> None:
-    """Requests for a place wait for their turn before they are sent.
-
-    The scheduler would work at all of them at once, each would take as long as all together, and
-    meanwhile computes that report to the conductor would not be heard.
-    """
-    from nova.scheduler.rpcapi import SchedulerAPI
-
-    select = SchedulerAPI.select_destinations
-    turns = threading.Semaphore(AT_ONCE)
-
-    def select_destinations(*given: Any, **named: Any) -> Any:
-        with turns:
-            return select(*given, **named)
-
-    SchedulerAPI.select_destinations = select_destinations
 
 
 def _choose_backend() -> None:
