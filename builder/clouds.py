@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,19 +94,24 @@ def up(
     Whatever fails or interrupts it removes the containers again. Raises ``UsageError`` for a name
     or port that is taken, ``StartError`` when a container does not become healthy.
     """
-    prepared = prepare(options)
-    if len(prepared.plans) != 1:
-        raise UsageError("a cloud is of one release", hint="give --release once, without a pattern")
-    (plan,) = prepared.plans
+    # The engine takes as long to answer as it takes to read what a cloud is made of.
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(_engine)
+        prepared = prepare(options)
+        if len(prepared.plans) != 1:
+            raise UsageError(
+                "a cloud is of one release", hint="give --release once, without a pattern"
+            )
+        (plan,) = prepared.plans
+        references = _references(plan)
+        engine = asked.result()
     name = name or plan.release
-    engine = _engine()
     part, *others = parts(prepared.catalogue, plan)
     if options.images and others:
         alone = others[0].images[0].target
         raise UsageError(f"{alone} is a cloud of its own", hint=f"builder up {alone}")
     targets = prepared.catalogue.targets
     ports = [port for image in part.images for port in targets[image.target].ports]
-    references = _references(plan)
     with _one_at_a_time():
         _check_name(engine, name)
         base = _port_base(ports, port_base)

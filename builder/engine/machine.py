@@ -17,6 +17,8 @@ from builder.errors import MachineError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from python_on_whales.components.system.models import ClientInfo
+
 log = logging.getLogger(__name__)
 
 MINIMUM_ENGINE = Version("23.0")
@@ -44,8 +46,7 @@ class Machine(Client):
         if not info.server_version:
             raise MachineError("no Docker Engine answers", hint=SETUP_HINT)
         _check_version(info.server_version)
-        for plugin in plugins:
-            self._check_plugin(plugin)
+        _check_plugins(info.client_info, plugins)
         root = Path(info.docker_root_dir or "/")
         if root.exists() and (free := shutil.disk_usage(root).free) < disk:
             raise MachineError(
@@ -87,14 +88,15 @@ class Machine(Client):
             store = self._docker.system.info().driver_status or ()
         return any("containerd" in value for pair in store for value in pair)
 
-    def _check_plugin(self, plugin: str) -> None:
-        try:
-            getattr(self._docker, plugin).version()
-        except Exception as error:
-            raise MachineError(
-                f"the docker command has no {plugin}: {last_line(error)}",
-                hint=f"run scripts/setup, or install docker's {plugin} plugin",
-            ) from error
+
+def _check_plugins(client: ClientInfo | None, wanted: Sequence[str]) -> None:
+    """Docker lists one that does not start, too, without a version."""
+    usable = {each.name for each in (client and client.plugins) or () if each.version}
+    if missing := [each for each in wanted if each not in usable]:
+        raise MachineError(
+            f"the docker command has no usable {' and no '.join(missing)}",
+            hint=f"run scripts/setup, or install docker's plugins: {', '.join(missing)}",
+        )
 
 
 def _check_nodes(nodes: Sequence[set[str]], platforms: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import sys
@@ -16,10 +15,7 @@ from contract.programs import path_with_venv
 from contract.services import ROLES, SERVICES
 from contract.settings import Settings, resolve
 
-USAGE = (
-    "contract ROLE | prepare ROLE | launch PROGRAM… | migrate SERVICE [DUMPS] | settle DIRECTORY"
-    " | COMMAND …"
-)
+USAGE = "contract ROLE | launch PROGRAM… | migrate SERVICE [DUMPS] | settle DIRECTORY | COMMAND …"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,8 +35,6 @@ def dispatch(arguments: list[str]) -> int:
     first, rest = arguments[0], arguments[1:]
     if first in ROLES and not rest:
         return serve(first)
-    if first == "prepare" and rest:
-        return prepare(rest[0])
     if first == "launch" and rest:
         from contract.launch import launch
 
@@ -62,13 +56,6 @@ def serve(role: str) -> int:
 
     found = programs(settings, settings.env.values)
     return Supervisor(found, settings.json_logs, settings.wait_timeout).run()
-
-
-def prepare(role: str) -> int:
-    from contract import prepare as steps
-
-    gc.disable()  # it ends within seconds of work
-    return steps.run(settings_of(role, quiet=True))
 
 
 def migrate(name: str, directory: str = "") -> int:

@@ -44,8 +44,7 @@ class Catalog:
     def register(self, service: Service, urls: dict[str, str]) -> None:
         try:
             self._user(service)
-            service_id = self._service(service)
-            self._endpoints(service_id, urls)
+            self._endpoints(service, urls)
         except AnswerError as error:
             if error.status != 403:
                 raise
@@ -56,21 +55,25 @@ class Catalog:
 
     def _user(self, service: Service) -> None:
         login = self.settings.service_login(service)
-        domain = self._found("domains", {"name": login.user_domain})
-        if domain is None:
-            raise ContractError(
-                f"keystone has no domain {login.user_domain}", "check OS_*_DOMAIN_NAME"
-            )
+        domain = self._domain(login.user_domain)
         project = self._named("projects", {"name": login.project, "domain_id": domain})
         who = {"name": login.username, "domain_id": domain}
         user = self._found("users", who)
         if user is None:
-            user = self._made("users", who, {"password": login.password})
+            user, _ = self._made("users", who, {"password": login.password})
         elif not self._can_log_in(login):
             self.api.send("PATCH", f"/users/{user}", {"user": {"password": login.password}})
+        known = {role["name"]: role["id"] for role in self.api.get("/roles")["roles"]}
         for role in ("admin", "service"):
-            role_id = self._named("roles", {"name": role})
+            role_id = known.get(role) or self._named("roles", {"name": role})
             self.api.send("PUT", f"/projects/{project}/users/{user}/roles/{role_id}")
+
+    def _domain(self, name: str) -> str:
+        if self.api.domain.get("name") == name:
+            return self.api.domain["id"]
+        if found := self._found("domains", {"name": name}):
+            return found
+        raise ContractError(f"keystone has no domain {name}", "check OS_*_DOMAIN_NAME")
 
     def _can_log_in(self, login: Login) -> bool:
         # Ask first: a password that is set again revokes every token of its user. With no
@@ -89,31 +92,29 @@ class Catalog:
         return str(found[0]["id"]) if found else None
 
     def _named(self, kind: str, query: dict[str, str]) -> str:
-        return self._found(kind, query) or self._made(kind, query)
+        return self._found(kind, query) or self._made(kind, query)[0]
 
-    def _made(self, kind: str, query: dict[str, str], more: dict[str, str] | None = None) -> str:
+    def _made(
+        self, kind: str, query: dict[str, str], more: dict[str, str] | None = None
+    ) -> tuple[str, bool]:
+        """The id, and whether it was not there before."""
         one = kind.removesuffix("s")
         enabled = {} if kind == "roles" else {"enabled": True}
         body = {one: {**query, **(more or {}), **enabled}}
         try:
-            return str(self.api.send("POST", f"/{kind}", body)[one]["id"])
+            return str(self.api.send("POST", f"/{kind}", body)[one]["id"]), True
         except AnswerError as error:
             found = self._found(kind, query) if error.status == 409 else None
             if found is None:
                 raise
-            return found  # another container was faster
+            return found, False
 
-    def _service(self, service: Service) -> str:
-        entry = service.endpoint
-        query = {"type": entry.type, "name": service.name}
-        description = {"description": entry.description}
-        return self._found("services", query) or self._made("services", query, description)
-
-    def _endpoints(self, service_id: str, urls: dict[str, str]) -> None:
+    def _endpoints(self, service: Service, urls: dict[str, str]) -> None:
         region = self.settings.region
         self._region(region)
+        service_id, new = self._service(service)
         query = {"service_id": service_id, "region_id": region}
-        existing = self.api.get("/endpoints", **query)["endpoints"]
+        existing = [] if new else self.api.get("/endpoints", **query)["endpoints"]
         known = {entry["interface"]: entry for entry in existing}
         for interface in INTERFACES:
             url = urls[interface]
@@ -124,7 +125,16 @@ class Catalog:
                 path = f"/endpoints/{known[interface]['id']}"
                 self.api.send("PATCH", path, {"endpoint": {"url": url}})
 
+    def _service(self, service: Service) -> tuple[str, bool]:
+        entry = service.endpoint
+        query = {"type": entry.type, "name": service.name}
+        if found := self._found("services", query):
+            return found, False
+        return self._made("services", query, {"description": entry.description})
+
     def _region(self, region: str) -> None:
+        if region in self.api.regions():
+            return
         try:
             self.api.get(f"/regions/{region}")
         except AnswerError as error:

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import NoReturn
 from uuid import NAMESPACE_DNS, uuid5
 
-from contract import family, gate, health, messaging, turns
+from contract import family, gate, health, mapping, messaging, turns
 from contract.config import COMPUTE_CONF
 from contract.imports import late, without_collecting
 
@@ -50,7 +50,9 @@ def launch(programs: Sequence[str]) -> int:
         modules = {name: importlib.import_module(MODULES[name]) for name in programs}
         messaging.shorten_waits()
         _report_at_once()
-        turns.take()
+        if "nova-conductor" in programs:
+            turns.take()
+            mapping.map_at_once()
     found = [each for names in _groups(programs) for each in _processes(names)]
     if len(found) == 1:
         return _run(modules, found[0])

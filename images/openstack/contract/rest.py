@@ -44,6 +44,7 @@ class Client:
         self.login = login
         self.token = ""
         self.catalog: list[dict[str, Any]] = []
+        self.domain: dict[str, str] = {}
 
     def authenticate(self, scoped: bool = True) -> None:
         """Raises AnswerError, with status 401 when the password is wrong."""
@@ -53,7 +54,13 @@ class Client:
         if status != 201:
             raise AnswerError(status, content)
         self.token = headers["x-subject-token"]
-        self.catalog = json.loads(content)["token"].get("catalog", [])
+        token = json.loads(content)["token"]
+        self.catalog = token.get("catalog", [])
+        self.domain = token["user"]["domain"]
+
+    def regions(self) -> set[str]:
+        """Those that the catalog names."""
+        return {str(entry["region_id"]) for each in self.catalog for entry in each["endpoints"]}
 
     def endpoint(self, service_type: str, interface: str = "public") -> str:
         """Raises NotYetError where the catalog has none; the next call asks for a new one."""

@@ -6,19 +6,22 @@ container starts them again, a few times; preparing says itself whether to try a
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from types import FrameType
 from typing import IO
 
 from contract import gate
 from contract.console import fail, to_json_line, warn
-from contract.errors import TRY_AGAIN
+from contract.errors import TRY_AGAIN, ContractError
 from contract.programs import Program
 
 GRACE = 6.0
@@ -52,6 +55,9 @@ class Supervisor:
         return 0 if self.asked_to_stop else code
 
     def _start(self, program: Program) -> None:
+        if program.work:
+            self.running[_fork(program, program.work)] = program
+            return
         process = subprocess.Popen(
             program.command,
             env=dict(program.environment),
@@ -74,18 +80,18 @@ class Supervisor:
             pid, status = os.wait()
             program = self.running.pop(pid, None)
             code = _code(status)
-            if program is None or (program.once and code == 0):
+            if program is None or (program.work and code == 0):
                 continue
             if self._start_again(program, code):
                 continue
             if not self.asked_to_stop:
                 fail(f"{program.name} ended with status {code}")
-            return 1 if program.once else (code or 1)
+            return 1 if program.work else (code or 1)
         return 0
 
     def _start_again(self, program: Program, code: int) -> bool:
         self.failures[program.name] += 1
-        again = code == TRY_AGAIN if program.once else self.failures[program.name] <= RESTARTS
+        again = code == TRY_AGAIN if program.work else self.failures[program.name] <= RESTARTS
         if not again or time.monotonic() > self.start_limit:
             return False
         time.sleep(PAUSE)
@@ -124,6 +130,30 @@ class Supervisor:
             self.running.clear()
             return
         self.running.pop(pid, None)
+
+
+def _fork(program: Program, work: Callable[[], int]) -> int:
+    pid = os.fork()
+    if not pid:
+        os._exit(_alone(program, work))
+    return pid
+
+
+def _alone(program: Program, work: Callable[[], int]) -> int:
+    """As a command would do it; its exit code."""
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    os.environ.update(program.environment)
+    gc.disable()  # it ends within seconds of work
+    try:
+        return work()
+    except ContractError as error:
+        fail(error.message, error.hint)
+    except Exception:
+        fail(traceback.format_exc())
+    return 1
 
 
 def _code(status: int) -> int:
