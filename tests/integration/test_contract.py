@@ -46,6 +46,25 @@ for thread in threads:
 print(max(found), len(found))
 """
 
+# Makes a record of a compute while another one's is mapped; prints what happens.
+RECORDS = """
+from nova import exception
+from nova.objects import compute_node, host_mapping
+from contract import mapping
+
+def discover_hosts(context):
+    found.append("mapped" if "too early" in found else "too early")
+    if found[-1] == "too early":
+        raise exception.HostMappingExists(name="other")
+
+found = []
+compute_node.ComputeNode.create = lambda self: found.append("made")
+host_mapping.discover_hosts = discover_hosts
+mapping.map_at_once()
+compute_node.ComputeNode().create()
+print(*found, sep=", ")
+"""
+
 MISTAKES = {
     "unreadable-secret": (
         ("-e", "OS_PASSWORD_FILE=/run/secrets/none"),
@@ -148,6 +167,12 @@ def test_backing_services_refuse_a_secret_that_is_not_there() -> None:
 def test_requests_for_a_place_take_turns() -> None:
     shown = docker("run", "--rm", image("nova-controller"), "python", "-c", REQUESTS)
     assert shown.split() == ["2", "10"]
+
+
+@pytest.mark.usefixtures("images")
+def test_a_compute_is_mapped_when_it_is_made() -> None:
+    shown = docker("run", "--rm", image("nova-controller"), "python", "-c", RECORDS)
+    assert shown == "made, too early, mapped"
 
 
 @pytest.mark.usefixtures("images")

@@ -110,6 +110,16 @@ def test_a_mistake_in_a_model_has_its_place(tmp_path: Path) -> None:
     assert "--model says which services and nodes: leave the others out" in done.stderr
 
 
+def test_a_plugin_that_does_not_start(tmp_path: Path) -> None:
+    plugin = tmp_path / "cli-plugins" / "docker-compose"
+    plugin.parent.mkdir()
+    plugin.write_text("#!/bin/sh\nexit 1\n")
+    plugin.chmod(0o755)
+    done = run("env", f"DOCKER_CONFIG={tmp_path}", str(BUILDER), "up", *CLOUD)
+    assert (done.code, done.stdout) == (3, "")
+    assert "the docker command has no usable compose\nhint: run scripts/setup" in done.stderr
+
+
 def test_two_at_the_same_moment() -> None:
     """With no --port-base each takes ports of its own, and a name is taken once."""
     first, second = clouds.unique("up"), clouds.unique("up")

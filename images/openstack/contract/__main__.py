@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,6 +92,8 @@ def run_command(arguments: list[str]) -> int:
         except ContractError as error:
             # The command may be how the user looks into the mistake.
             warn(error.message)
+    import shutil
+
     if not shutil.which(arguments[0]):
         raise ContractError(
             f"{arguments[0]!r} is neither a role nor a command of this image",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+TRIES = 5
+
 
 def map_at_once() -> None:
     """For the conductor, which makes the records of computes."""
@@ -14,7 +16,7 @@ def map_at_once() -> None:
 
     def create_and_map(self: Any) -> None:
         create(self)
-        # The scheduler maps it a second later, too.
+        # Whatever prevents it now, the scheduler tries again.
         with suppress(Exception):
             _map()
 
@@ -22,7 +24,12 @@ def map_at_once() -> None:
 
 
 def _map() -> None:
-    from nova import context
+    from nova import context, exception
     from nova.objects import host_mapping
 
-    host_mapping.discover_hosts(context.get_admin_context())
+    for _ in range(TRIES):
+        # Another compute that comes at the same time may have been mapped meanwhile, by its own
+        # record's making, and the rest is left then.
+        with suppress(exception.HostMappingExists):
+            host_mapping.discover_hosts(context.get_admin_context())
+            return

@@ -53,9 +53,11 @@ def _prepare(settings: Settings) -> int:
 
 def patient(program: Program) -> Program:
     """Behind what all others wait for, while everything starts at once."""
-    if program.name in ("mariadb", "rabbitmq", "prepare", f"{KEYSTONE.name}-api"):
+    if program.name in ("mariadb", "prepare", f"{KEYSTONE.name}-api"):
         return program
-    return replace(program, command=("nice", "-n", "10", *program.command))
+    # Nobody needs the message queue before keystone.
+    level = "2" if program.name == "rabbitmq" else "10"
+    return replace(program, command=("nice", "-n", level, *program.command))
 
 
 def backing(name: str, settings: Settings, environ: Mapping[str, str]) -> Program:
