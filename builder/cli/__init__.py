@@ -52,7 +52,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="builder", standalone_mode=False)
     except BuilderError as error:
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
