@@ -16,9 +16,10 @@ def map_at_once() -> None:
 
     def create_and_map(self: Any) -> None:
         create(self)
-        # Whatever prevents it now, the scheduler tries again.
-        with suppress(Exception):
-            _map()
+        if self.indirection_api is None:  # else the conductor has just done it
+            # Whatever prevents it now, the scheduler tries again.
+            with suppress(Exception):
+                _map()
 
     ComputeNode.create = create_and_map
 

@@ -25,8 +25,8 @@ class Program:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    # It ends when its work is done; every other program runs as long as the container. Done in a
-    # fork of the supervisor: what that has imported is a third of what it costs.
+    # In place of the command, and done in a fork of the supervisor, which has imported most of what
+    # it needs. It ends when the work is done; other programs run as long as the container.
     work: Callable[[], int] | None = None
 
 
