@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from builder.engine import ContainerState
+    from builder.model import Catalogue
     from builder.plan import Plan
     from builder.prepare import Options
 
@@ -97,26 +98,16 @@ def up(
     # The engine takes as long to answer as it takes to read what a cloud is made of.
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(_engine)
-        prepared = prepare(options)
-        if len(prepared.plans) != 1:
-            raise UsageError(
-                "a cloud is of one release", hint="give --release once, without a pattern"
-            )
-        (plan,) = prepared.plans
+        catalogue, plan = _one_release(options)
+        ports = _ports(catalogue, plan, chosen=bool(options.images))
         references = _references(plan)
         engine = asked.result()
     name = name or plan.release
-    part, *others = parts(prepared.catalogue, plan)
-    if options.images and others:
-        alone = others[0].images[0].target
-        raise UsageError(f"{alone} is a cloud of its own", hint=f"builder up {alone}")
-    targets = prepared.catalogue.targets
-    ports = [port for image in part.images for port in targets[image.target].ports]
     with _one_at_a_time():
         _check_name(engine, name)
         base = _port_base(ports, port_base)
         document = compose_file(
-            prepared.catalogue, plan,
+            catalogue, plan,
             port_base=base, computes=computes, driver=driver, nodes=nodes, references=references,
         )  # fmt: skip
         cloud = Cloud(name, plan.release, _endpoints(ports, base), _directory(name) / "clouds.yaml")
@@ -190,6 +181,22 @@ def execute(
     _check_services(engine, project, [chosen])
     container = next(each for each in containers if each.service == chosen)
     return (yield from engine.attach(container.id, argv, terminal=terminal))
+
+
+def _one_release(options: Options) -> tuple[Catalogue, Plan]:
+    prepared = prepare(options)
+    if len(prepared.plans) != 1:
+        raise UsageError("a cloud is of one release", hint="give --release once, without a pattern")
+    return prepared.catalogue, prepared.plans[0]
+
+
+def _ports(catalogue: Catalogue, plan: Plan, *, chosen: bool) -> list[int]:
+    """Those of the cloud that ``plan`` makes, which is one alone where its images are chosen."""
+    part, *others = parts(catalogue, plan)
+    if chosen and others:
+        alone = others[0].images[0].target
+        raise UsageError(f"{alone} is a cloud of its own", hint=f"builder up {alone}")
+    return [port for image in part.images for port in catalogue.targets[image.target].ports]
 
 
 def _check_name(engine: Engine, name: str) -> None:

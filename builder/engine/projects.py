@@ -130,7 +130,7 @@ class Projects(Client):
 
     def projects(self, prefix: str) -> tuple[str, ...]:
         """The names of all compose projects that begin with ``prefix``."""
-        # compose's own list takes three times as long, and whoever starts a cloud waits for it.
+        # compose's own list takes longer, and whoever starts a cloud waits for it.
         done = _docker("ps", "--all", "--filter", f"label={_LABEL}", "--format", _LABEL_OF)
         if done.returncode != 0:
             raise EngineError("cannot list the sets", done.stderr)

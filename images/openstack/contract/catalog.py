@@ -60,7 +60,7 @@ class Catalog:
         who = {"name": login.username, "domain_id": domain}
         user = self._found("users", who)
         if user is None:
-            user, _ = self._made("users", who, {"password": login.password})
+            user = self._made("users", who, {"password": login.password})
         elif not self._can_log_in(login):
             self.api.send("PATCH", f"/users/{user}", {"user": {"password": login.password}})
         known = {role["name"]: role["id"] for role in self.api.get("/roles")["roles"]}
@@ -92,22 +92,19 @@ class Catalog:
         return str(found[0]["id"]) if found else None
 
     def _named(self, kind: str, query: dict[str, str]) -> str:
-        return self._found(kind, query) or self._made(kind, query)[0]
+        return self._found(kind, query) or self._made(kind, query)
 
-    def _made(
-        self, kind: str, query: dict[str, str], more: dict[str, str] | None = None
-    ) -> tuple[str, bool]:
-        """The id, and whether it was not there before."""
+    def _made(self, kind: str, query: dict[str, str], more: dict[str, str] | None = None) -> str:
         one = kind.removesuffix("s")
         enabled = {} if kind == "roles" else {"enabled": True}
         body = {one: {**query, **(more or {}), **enabled}}
         try:
-            return str(self.api.send("POST", f"/{kind}", body)[one]["id"]), True
+            return str(self.api.send("POST", f"/{kind}", body)[one]["id"])
         except AnswerError as error:
             found = self._found(kind, query) if error.status == 409 else None
             if found is None:
                 raise
-            return found, False
+            return found  # another container was faster
 
     def _endpoints(self, service: Service, urls: dict[str, str]) -> None:
         region = self.settings.region
@@ -126,11 +123,12 @@ class Catalog:
                 self.api.send("PATCH", path, {"endpoint": {"url": url}})
 
     def _service(self, service: Service) -> tuple[str, bool]:
+        """Its id, and whether it is new, and so without endpoints."""
         entry = service.endpoint
         query = {"type": entry.type, "name": service.name}
         if found := self._found("services", query):
             return found, False
-        return self._made("services", query, {"description": entry.description})
+        return self._made("services", query, {"description": entry.description}), True
 
     def _region(self, region: str) -> None:
         if region in self.api.regions():
