@@ -24,6 +24,12 @@ FORBIDDEN = re.compile(
     """,
     re.VERBOSE,
 )
+# Prints the bytecode that Python would compare with its source, and how much there is.
+CHECKED = """
+from pathlib import Path
+found = [path for top in ("/usr/lib", "/opt/openstack") for path in Path(top).rglob("*.pyc")]
+print(len(found), *(path for path in found if path.read_bytes()[4:8] != b"\\1\\0\\0\\0"))
+"""
 # Default passwords are documented and in no layer: only the user's environment has others.
 SECRET = re.compile(
     r"(?i)(password|secret|token|_pass)\w*=\S|BEGIN [A-Z ]*PRIVATE KEY|https?://\S+:\S+@"
@@ -45,6 +51,14 @@ def test_nothing_of_the_build_is_left(name: str) -> None:
     paths = shown.splitlines()
     assert len(paths) > 1000
     assert [path for path in paths if FORBIDDEN.match(path)] == []
+
+
+@pytest.mark.parametrize("name", [*OPENSTACK_IMAGES, "aio"])
+def test_bytecode_is_valid_whatever_the_time_of_its_source(name: str) -> None:
+    python = ("/opt/openstack/bin/python", "-I", "-c", CHECKED)
+    count, *checked = docker("run", "--rm", "--entrypoint=", clouds.image(name), *python).split()
+    assert int(count) > 2000
+    assert checked == []
 
 
 @pytest.mark.parametrize("name", [*IMAGES, "aio"])

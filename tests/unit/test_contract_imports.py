@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from contract import messaging
-from contract.imports import Distutils, Late, without_collecting
+from contract.imports import Distutils, Late, _select, without_collecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +102,58 @@ def test_a_late_module_that_fails_fails_whoever_uses_it(seldom: ModuleType) -> N
     for _ in range(2):
         with pytest.raises(AttributeError, match="append"):
             _ = seldom.used.VALUE
+
+
+@pytest.fixture
+def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A late package that says when its code runs, with two modules, one of which is late."""
+    package = tmp_path / "whole"
+    (package / "part").mkdir(parents=True)
+    (package / "__init__.py").write_text("from whole import used\nALL = used.VALUE\n")
+    (package / "used.py").write_text("VALUE = 7\n")
+    (package / "part" / "__init__.py").write_text("from whole.part.piece import PIECE\n")
+    (package / "part" / "piece.py").write_text("PIECE = 8\n")
+    (tmp_path / "user.py").write_text("from whole import used\nfrom whole.part import PIECE\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [Late(("whole.",), ("whole",)), *sys.meta_path])
+    yield importlib.import_module("whole")
+    for name in [name for name in sys.modules if name.split(".")[0] in ("whole", "user")]:
+        del sys.modules[name]
+
+
+def test_a_module_of_a_late_package_comes_without_the_package(whole: ModuleType) -> None:
+    user = importlib.import_module("user")
+    assert user.PIECE == 8
+    assert user.used.VALUE == 7
+    assert whole.part.piece.PIECE == 8
+    assert type(whole) is not ModuleType
+    assert not hasattr(whole, "nothing")
+    assert type(whole) is ModuleType
+
+
+def test_a_late_package_runs_when_something_of_its_own_is_used(whole: ModuleType) -> None:
+    assert type(whole) is not ModuleType
+    assert whole.ALL == 7
+    assert type(whole) is ModuleType
+    assert {"ALL", "used"} <= set(dir(whole))
+
+
+def test_entry_points_are_selected_as_by_python_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = EntryPoints(
+        EntryPoint(name, "module:function", group)
+        for name, group in [("a", "one"), ("b", "two"), ("b", "one")]
+    )
+    questions: list[dict[str, Any]] = [
+        {"group": "one"},
+        {"group": "none"},
+        {"name": "b"},
+        {"group": "one", "name": "b"},
+        {},
+    ]
+    wanted = [tuple(points.select(**question)) for question in questions]
+    monkeypatch.setattr(EntryPoints, "select", _select)
+    assert [tuple(points.select(**question)) for question in questions] == wanted
+    assert len(wanted[0]) == 2
 
 
 @pytest.fixture

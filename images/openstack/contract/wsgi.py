@@ -67,6 +67,8 @@ def _exists(module: str) -> bool:
 
 def load(service: str) -> Wsgi:
     sys.argv = [ARGV[service]]
+    # Some import eventlet, which none of them runs on, and with it all of dnspython.
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     module, attribute, factory = find(service)
     if service == "nova":
         _choose_threads()
