@@ -81,7 +81,7 @@ def contents(name: str, db: str) -> dict[str, list[str]]:
     }
     tables = [line.split("\t")[0] for line in found["tables"]]
     rows = ask(name, db, *(f"SELECT '{table}', t.* FROM `{table}` t" for table in tables))  # noqa: S608
-    # Rows are seeded with the time of the migration, these four from 2024.1 on with ids of chance.
+    # Rows are seeded with the time of the migration, these four from 2023.2 on with ids of chance.
     same = (CHANCE.sub("securitygroupdefaultrules\tid", MOMENT.sub("then", row)) for row in rows)
     return {**found, "rows": sorted(same)}
 
