@@ -38,13 +38,13 @@ class LateModule(ModuleType):
     """
 
     def __getattribute__(self, name: str) -> Any:
-        if name not in KNOWN and not _is_module_of(self, name):
+        if name not in KNOWN and not _import_from(self, name):
             _run(self)
         return ModuleType.__getattribute__(self, name)  # which it is by now
 
 
-def _is_module_of(package: LateModule, name: str) -> bool:
-    """Import it if it is there."""
+def _import_from(package: LateModule, name: str) -> bool:
+    """Import the package's module of that name, and say whether there is one."""
     spec = object.__getattribute__(package, "__spec__")
     if spec.submodule_search_locations is None or name.startswith("__"):
         return False
@@ -134,7 +134,9 @@ def late() -> None:
 
 
 def _select(points: EntryPoints, **wanted: Any) -> EntryPoints:
-    """What it does itself, in a sixth of the time: stevedore asks for each of a hundred groups."""
+    """What it does itself, at a twentieth of the cost from Python 3.12 on, where stevedore asks so
+    for each of a hundred groups.
+    """
     if set(wanted) == {"group"}:
         return EntryPoints([point for point in points if point.group == wanted["group"]])
     return EntryPoints([point for point in points if point.matches(**wanted)])
