@@ -45,6 +45,13 @@ def until(what: str, probe: Callable[[], Any], limit: float = 120) -> Any:
         time.sleep(POLL)
 
 
+def session() -> requests.Session:
+    """One that asks no proxy for what is on this machine."""
+    made = requests.Session()
+    made.trust_env = False
+    return made
+
+
 class Client:
     """The administrator of a cloud on this machine, at its services' own ports plus ``base``."""
 
@@ -53,7 +60,7 @@ class Client:
             kind: f"http://127.0.0.1:{base + port}{path}" for kind, (port, path) in PORTS.items()
         }
         self.project = ""
-        self.session = requests.Session()
+        self.session = session()
         self.session.headers["OpenStack-API-Version"] = "compute 2.53"
 
     def token(self) -> bool:
@@ -91,10 +98,11 @@ class Client:
         """The id of a new server, if nova takes the request."""
         server = {"name": name, "imageRef": image, "flavorRef": "1", "networks": "none"}
         # A session is not for several threads.
-        answer = requests.post(
-            f"{self.urls['compute']}/servers",
-            json={"server": server}, headers=self.session.headers, timeout=60,
-        )  # fmt: skip
+        with session() as own:
+            answer = own.post(
+                f"{self.urls['compute']}/servers",
+                json={"server": server}, headers=self.session.headers, timeout=60,
+            )  # fmt: skip
         return str(answer.json()["server"]["id"]) if answer.status_code == 202 else None
 
     def status(self, server: str) -> str:

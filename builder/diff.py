@@ -1,8 +1,8 @@
-"""What differs between two images. Pure."""
+"""Compares two images. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in an image; ``size`` in bytes, ``layers`` by digest, packages by version."""
+    """The contents of an image; ``size`` in bytes, ``layers`` by digest, packages by version.
+
+    ``attached`` is each signature and document that the registry has of it, with where that is.
+    """
 
     reference: str
     digest: str
@@ -20,6 +23,7 @@ class Contents:
     layers: tuple[str, ...]
     debian: Mapping[str, str]
     python: Mapping[str, str]
+    attached: Mapping[str, str] = field(default_factory=dict)
 
 
 Change = tuple[str | None, str | None]
@@ -34,22 +38,25 @@ class Difference:
     debian: Mapping[str, Change]
     python: Mapping[str, Change]
     labels: Mapping[str, Change]
+    attached: Mapping[str, Change]
     shared_layers: int
 
 
 def difference(old: Contents, new: Contents) -> Difference:
-    """What changed from ``old`` to ``new``."""
+    """Changes from ``old`` to ``new``."""
     return Difference(
         old,
         new,
-        debian=_changes(old.debian, new.debian),
-        python=_changes(old.python, new.python),
-        labels=_changes(old.labels, new.labels),
+        debian=changes(old.debian, new.debian),
+        python=changes(old.python, new.python),
+        labels=changes(old.labels, new.labels),
+        attached=changes(old.attached, new.attached),
         shared_layers=len(set(old.layers) & set(new.layers)),
     )
 
 
-def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Change]:
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Change]:
+    """What differs, by name: the old value and the new one, None for absent."""
     return {
         name: (old.get(name), new.get(name))
         for name in sorted({*old, *new})

@@ -14,7 +14,7 @@ _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "
 
 
 class Platform(StrEnum):
-    """What OpenStack's locked packages have wheels for."""
+    """Platforms that OpenStack's locked packages have wheels for."""
 
     AMD64 = "linux/amd64"
     ARM64 = "linux/arm64"

@@ -1,30 +1,37 @@
-"""What a run came to: a table for people, JSON for machines. Pure."""
+"""Formats results: tables for people, JSON for machines. Pure."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from builder.record import NOT_SCANNED
+from builder.manifest import NOT_SCANNED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from builder.clouds import Cloud, CloudState
+    from builder.catalogue.model import Catalogue
+    from builder.cloud.api_faults import ApiFault
+    from builder.cloud.clouds import Cloud, CloudState
     from builder.diff import Difference
-    from builder.model import Catalogue, Release
-    from builder.plan import Plan
-    from builder.publish import Published
-    from builder.record import SetRecord
-    from builder.stale import Explanation, Freshness
-    from builder.tagging import ImageTags
-    from builder.tags import Step
+    from builder.engine import Layer
+    from builder.freshness.stale import Explanation, Freshness
+    from builder.image.plan import Plan
+    from builder.manifest import SetRecord, SuiteRecord
+    from builder.publish.changes import SetChanges
+    from builder.publish.publish import MovedTag, Published
+    from builder.publish.tagging import ImageTags
+    from builder.publish.tags import Step
 
 
 @dataclass(frozen=True)
 class ImageReport:
-    """One image; ``size`` in bytes, ``pushed`` once the registry has been read back."""
+    """One image; ``size`` in bytes, ``pushed`` once the registry has been read back.
+
+    ``layers`` are empty where the engine does not tell them apart.
+    """
 
     target: str
     reference: str
@@ -32,15 +39,17 @@ class ImageReport:
     input_hash: str
     size: int
     pushed: bool
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)
 class ReleaseReport:
-    """One release of a run; ``seconds`` is the time of each step.
+    """One release of a run; ``seconds`` is the time of each step, ``began`` when it began.
 
     ``emulated`` are the checks of keystone that passed on each platform that is not the machine's.
     ``published_as`` is the tag of its release manifest that never moves.
-    ``exit_code`` is that of its ``error``, 0 without one.
+    ``exit_code`` is that of its ``error``, 0 without one. ``changes`` are those since the set that
+    the registry had before, ``moved`` the tags that the push moved.
     """
 
     release: str
@@ -48,10 +57,14 @@ class ReleaseReport:
     checks_passed: int | None = None
     emulated: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    suites: tuple[SuiteRecord, ...] = ()
     scan: str = NOT_SCANNED
     error: str | None = None
     published_as: str | None = None
     exit_code: int = 0
+    began: Mapping[str, str] = field(default_factory=dict)
+    changes: SetChanges | None = None
+    moved: tuple[MovedTag, ...] = ()
 
     @property
     def pushed(self) -> bool:
@@ -61,7 +74,10 @@ class ReleaseReport:
 
 def to_json(reports: Sequence[ReleaseReport]) -> str:
     """The reports of a run as JSON, with a version of the format."""
-    releases = [asdict(report) for report in reports]
+    releases = [
+        {**asdict(report), "suites": [each.model_dump() for each in report.suites]}
+        for report in reports
+    ]
     return json.dumps({"format": 1, "releases": releases}, indent=2) + "\n"
 
 
@@ -76,6 +92,9 @@ def to_text(report: ReleaseReport) -> str:
     smoke = "not run" if report.checks_passed is None else f"{report.checks_passed} checks passed"
     for platform, checks in report.emulated.items():
         smoke += f"; {platform}, emulated: {checks}"
+    for suite in report.suites:
+        smoke += f"\n{suite.name} {suite.version}: {suite.passed} passed, {suite.skipped} skipped"
+        smoke += f", {suite.excluded} excluded"
     pushed = f"yes, as {report.published_as}" if report.pushed else "no"
     times = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in report.seconds.items())
     return f"{table}\n\nsmoke test: {smoke}\nscan: {report.scan}\npushed: {pushed}\ntime: {times}\n"
@@ -102,7 +121,7 @@ def summary(reports: Sequence[ReleaseReport]) -> str:
 
 
 def published_to_json(found: Sequence[Published]) -> str:
-    """What was published as JSON, with a version of the format."""
+    """Published sets as JSON, with a version of the format."""
     sets = [
         {
             "release": each.record.release,
@@ -135,7 +154,7 @@ def published_to_text(each: Published) -> str:
 
 
 def tags_to_json(found: Sequence[tuple[SetRecord, Sequence[ImageTags]]]) -> str:
-    """What becomes of the tags of sets as JSON, with a version of the format."""
+    """Planned moves of the tags of sets as JSON, with a version of the format."""
     sets = [
         {"release": record.release, "images": [_tags(each) for each in planned]}
         for record, planned in found
@@ -192,19 +211,19 @@ def freshness_to_text(found: Sequence[Freshness]) -> str:
 
 def _freshness(each: Freshness) -> list[str]:
     name = f"{each.release} {each.target}"
-    if each.fresh:
-        return [f"{name}: fresh\n"]
-    return [f"{name}: stale: {reason}\n" for reason in (*each.reasons, *each.updates)]
+    why = [f"{name}: stale: {reason}\n" for reason in (*each.reasons, *each.updates)]
+    lacks = [f"{name}: lacks {what}: builder publish attaches it again\n" for what in each.missing]
+    return [*(why or [f"{name}: fresh\n"]), *lacks]
 
 
 def why_to_json(found: Explanation) -> str:
-    """What an image is made of as JSON, with a version of the format."""
+    """The inputs of an image as JSON, with a version of the format."""
     body = {**asdict(found), "fresh": found.freshness.fresh}
     return json.dumps({"format": 1, **body}, indent=2) + "\n"
 
 
 def why_to_text(found: Explanation) -> str:
-    """What an image is made of: its inputs, one a line."""
+    """The inputs of an image, one a line."""
     from tabulate import tabulate
 
     table = tabulate(found.inputs.values.items(), tablefmt="plain", disable_numparse=True)
@@ -212,19 +231,19 @@ def why_to_text(found: Explanation) -> str:
 
 
 def diff_to_json(found: Difference) -> str:
-    """What differs between two images as JSON, with a version of the format."""
+    """Differences between two images as JSON, with a version of the format."""
     return json.dumps({"format": 1, **asdict(found)}, indent=2) + "\n"
 
 
 def diff_to_text(found: Difference) -> str:
-    """What differs between two images: a line for each package and label."""
+    """Differences between two images: a line for each package, label and document."""
     old, new = found.old, found.new
     lines = [
         f"- {old.reference} {old.digest} {old.size / 1e6:.1f} MB",
         f"+ {new.reference} {new.digest} {new.size / 1e6:.1f} MB",
         f"layers: {len(old.layers)} → {len(new.layers)}, {found.shared_layers} shared",
     ]
-    for kind in ("debian", "python", "labels"):
+    for kind in ("debian", "python", "labels", "attached"):
         for name, (before, after) in getattr(found, kind).items():
             lines.append(f"{kind}: {name} {before or 'absent'} → {after or 'absent'}")
     return "\n".join(lines) + "\n"
@@ -259,22 +278,77 @@ def clouds_to_text(found: Sequence[CloudState]) -> str:
     """One line for each cloud."""
     from tabulate import tabulate
 
+    headers = ["cloud", "release", "health", "containers", "age", "ports"]
+    return tabulate(map(_cloud_row, found), headers=headers, disable_numparse=True) + "\n"
+
+
+def _cloud_row(cloud: CloudState) -> list[str]:
+    ports = sorted({port for each in cloud.containers for port in each.ports.values()})
+    return [
+        cloud.name,
+        next((each.release for each in cloud.containers if each.release), ""),
+        "healthy" if cloud.healthy else "not healthy",
+        str(len(cloud.containers)),
+        age(min((each.created for each in cloud.containers if each.created), default="")),
+        ", ".join(map(str, ports)),
+    ]
+
+
+def age(since: str) -> str:
+    """How long ago that time in ISO 8601 was, in its largest unit; empty for an empty one."""
+    if not since:
+        return ""
+    # The engine's has nanoseconds.
+    then = datetime.fromisoformat(f"{since[:19]}+00:00")
+    seconds = int((datetime.now(UTC) - then).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{max(seconds, 0)} s"
+
+
+def faults_to_json(found: Sequence[ApiFault]) -> str:
+    """Faults of APIs as JSON, with a version of the format."""
+    return json.dumps({"format": 1, "faults": [asdict(each) for each in found]}, indent=2) + "\n"
+
+
+def faults_to_text(found: Sequence[ApiFault]) -> str:
+    """One line for each fault of an API."""
+    from tabulate import tabulate
+
     rows = [
-        [each.name, "healthy" if each.healthy else "not healthy", len(each.containers)]
+        [each.id, each.service, each.request, _fault(each), each.callers, _met(each)]
         for each in found
     ]
-    headers = ["cloud", "health", "containers"]
+    headers = ["fault", "service", "request", "does", "callers", "met"]
     return tabulate(rows, headers=headers, disable_numparse=True) + "\n"
 
 
+def _fault(fault: ApiFault) -> str:
+    """What a fault does, in the words of the options."""
+    words = [
+        f"delay {fault.delay:g}" if fault.delay else "",
+        "drop" if fault.drop else "",
+        f"status {fault.status}" if fault.status else "",
+        f"retry-after {fault.retry_after}" if fault.retry_after is not None else "",
+        "after" if fault.after else "",
+    ]
+    return ", ".join(word for word in words if word)
+
+
+def _met(fault: ApiFault) -> str:
+    return f"{fault.met} of {fault.times}" if fault.times else str(fault.met)
+
+
 def describe_plan(catalogue: Catalogue, plans: Sequence[Plan], output_format: str) -> str:
-    """What would be built: for each release its versions and the names of its images."""
+    """The plan: for each release its versions and the names of its images."""
     if output_format == "json":
         return json.dumps({"format": 1, "plans": [asdict(plan) for plan in plans]}, indent=2) + "\n"
-    return "\n".join(_describe(catalogue.releases[plan.release], plan) for plan in plans)
+    return "\n".join(_describe(catalogue, plan) for plan in plans)
 
 
-def _describe(release: Release, plan: Plan) -> str:
+def _describe(catalogue: Catalogue, plan: Plan) -> str:
+    release = catalogue.with_optional(plan.optional(catalogue)).releases[plan.release]
     versions = ", ".join(f"{name} {version}" for name, version in release.services.items())
     lines = [
         f"{plan.release}: {release.code_name} {release.version_id}, {release.status.value}",

@@ -7,7 +7,7 @@ import pytest
     release="zed",
     services=["nova"],
     computes=2,
-    driver="fake.FakeDriver",
+    driver="fakevirt.FakeVirtDriver",
     faults=["kill"],
     fixtures={"servers": {"web": {"host": "node1"}}},
 )
@@ -21,4 +21,4 @@ def test_evacuation(openstack):
     compute.update_service_forced_down(service, forced=True)
     compute.evacuate_server(web)
 
-    openstack.settled(web, host="node2")
+    openstack.wait_for_status(web, host="node2")

@@ -5,7 +5,7 @@ from openstack.exceptions import HttpException
 
 
 @pytest.mark.openstack(
-    release="zed", services=["nova"], computes=2, driver="fake.FakeDriver", faults=["kill"]
+    release="zed", services=["nova"], computes=2, driver="fakevirt.FakeVirtDriver", faults=["kill"]
 )
 def test_glance_down(openstack):
     server = {
@@ -18,4 +18,4 @@ def test_glance_down(openstack):
         openstack.compute.create_server(name="too-soon", **server)
     assert not list(openstack.compute.servers())
 
-    openstack.settled(openstack.compute.create_server(name="again", **server))
+    openstack.wait_for_status(openstack.compute.create_server(name="again", **server))

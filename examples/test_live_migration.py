@@ -7,7 +7,7 @@ import pytest
     release="zed",
     services=["nova"],
     computes=2,
-    driver="fake.FakeDriver",
+    driver="fakevirt.FakeVirtDriver",
     fixtures={"servers": {"web": {"host": "node1"}}},
 )
 def test_live_migration(openstack):
@@ -16,4 +16,4 @@ def test_live_migration(openstack):
 
     openstack.admin.compute.live_migrate_server(web, host="node2", block_migration="auto")
 
-    openstack.settled(web, host="node2")
+    openstack.wait_for_status(web, host="node2")

@@ -19,7 +19,7 @@ def test_rescheduled_boot(openstack):
         networks="none",
     )
 
-    openstack.settled(web, host="node2")
+    openstack.wait_for_status(web, host="node2")
 
     (create,) = openstack.admin.compute.server_actions(web)
     action = openstack.admin.compute.get_server_action(create, web)

@@ -3,7 +3,9 @@
 import pytest
 
 
-@pytest.mark.openstack(release="zed", services=["nova"], computes=2, driver="fake.FakeDriver")
+@pytest.mark.openstack(
+    release="zed", services=["nova"], computes=2, driver="fakevirt.FakeVirtDriver"
+)
 def test_anti_affinity(openstack):
     image = openstack.image.find_image("fake")
     flavor = openstack.compute.find_flavor("m1.tiny")
@@ -18,8 +20,8 @@ def test_anti_affinity(openstack):
             scheduler_hints={"group": group.id},
         )
 
-    hosts = {openstack.settled(boot(name)).compute_host for name in ("one", "two")}
+    hosts = {openstack.wait_for_status(boot(name)).compute_host for name in ("one", "two")}
     assert hosts == {"node1", "node2"}
 
-    third = openstack.settled(boot("three"), "ERROR")
+    third = openstack.wait_for_status(boot("three"), "ERROR")
     assert "No valid host" in third.fault["message"]

@@ -9,25 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.cli import stacks
+from builder.cli import stacks, terminal
 from builder.cli.options import (
+    folders_option,
     format_option,
     namespace_option,
     options_of,
     registry_option,
 )
+from builder.progress import SHOWN, Task, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+
+    from builder.engine import ContainerState
+
+log = logging.getLogger(__name__)
 
 
 @click.command(short_help="Start a cloud.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@click.option("--release", metavar="NAME", help="OpenStack release, such as zed.")
+@click.option(
+    "--release", metavar="NAME",
+    help="OpenStack release, such as zed [default: the newest that upstream maintains].",
+)  # fmt: skip
 @click.option(
     "--model", type=click.Path(path_type=Path), metavar="FILE",
     help="Services and nodes of this stack.yaml; its fixtures are the tests'.",
 )  # fmt: skip
+@folders_option
 @registry_option
 @namespace_option
 @click.option("--name", metavar="NAME", help="Name of the cloud [default: the release].")
@@ -35,7 +45,22 @@ if TYPE_CHECKING:
     "--computes", type=click.IntRange(min=1), metavar="N",
     help="Number of compute nodes [default: that of image.yaml].",
 )  # fmt: skip
-@click.option("--driver", metavar="DRIVER", help="Theirs, such as fake.MediumFakeDriver.")
+@click.option(
+    "--driver", metavar="DRIVER",
+    help="Driver of every compute node, such as fake.MediumFakeDriver.",
+)  # fmt: skip
+@click.option(
+    "--set", "settings", multiple=True, metavar="SERVICE.GROUP.OPTION=VALUE",
+    help="Option of a service, named as in its own configuration file; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--samples", type=click.Choice(["small", "devstack"]), default="small", show_default=True,
+    help="Networks, images, flavors and users of the new cloud: few, or those of DevStack.",
+)  # fmt: skip
+@click.option(
+    "--tls", is_flag=True,
+    help="Serve all APIs by https at one port; clouds.yaml names the authority of the certificate.",
+)  # fmt: skip
 @click.option(
     "--port-base", type=click.IntRange(min=0, max=60000), metavar="N",
     help="Each service is on 127.0.0.1 at N plus its own port [default: the first that is free].",
@@ -53,29 +78,41 @@ def up(
     output_format: str,
     registry: str,
     namespace: str,
+    folders: tuple[Path, ...],
     **given: Any,
 ) -> None:
     """Start these services of a release with what they need, or all of them, as a cloud."""
-    from builder import clouds, report
+    from builder import report
+    from builder.cloud import clouds
 
     if model is not None:
         if services or given["computes"] or given["driver"]:
             raise click.UsageError("--model says which services and nodes: leave the others out")
-        needed = stacks.load(project, model, release)
+        needed = stacks.load(project, model, release, folders)
         release, services, given["nodes"] = needed.release, needed.targets, needed.nodes or None
-    if release is None:
-        raise click.UsageError("give --release NAME, or --model FILE")
+        given["samples"] = needed.stack.like or given["samples"]
+        given["tls"] = given["tls"] or needed.stack.tls
     options = options_of(
-        project, (release,), installed=True,
-        images=services, registry=registry, namespace=namespace,
+        project, (release,) if release else (), installed=True, newest=True,
+        images=services, folders=folders, registry=registry, namespace=namespace,
     )  # fmt: skip
-    log = logging.getLogger(__name__)
-    cloud = clouds.up(
-        options, progress=lambda each: log.info("%s: %s", each.name, each.health), **given
-    )
+    cloud = clouds.up(options, progress=_say(release or "newest release"), **given)
     wants_json = as_json or output_format == "json"
     text = report.cloud_to_json if wants_json else report.cloud_to_text
-    click.echo(text(cloud), nl=False)
+    terminal.result(text(cloud))
+
+
+def _say(release: str) -> Callable[[ContainerState], None]:
+    """Says what becomes of each container of a cloud."""
+    from builder.cloud.start import health_task
+
+    tell(Task(release, doing="starting"))
+
+    def say(each: ContainerState) -> None:
+        log.info("%s: %s", each.name, each.health, extra=SHOWN)
+        tell(health_task(release, each))
+
+    return say
 
 
 @click.command(short_help="Remove clouds.")
@@ -83,7 +120,7 @@ def up(
 @click.option("--all", "all_clouds", is_flag=True, help="Every cloud of this machine.")
 def down(names: tuple[str, ...], all_clouds: bool) -> None:
     """Remove clouds with everything that is in them."""
-    from builder import clouds
+    from builder.cloud import clouds
 
     if all_clouds == bool(names):
         raise click.UsageError("give the NAME of a cloud, or --all")
@@ -95,7 +132,8 @@ def down(names: tuple[str, ...], all_clouds: bool) -> None:
 @format_option
 def ps(output_format: str) -> None:
     """List the clouds of this machine, and the health of what is in them."""
-    from builder import clouds, report
+    from builder import report
+    from builder.cloud import clouds
 
     text = report.clouds_to_json if output_format == "json" else report.clouds_to_text
     click.echo(text(clouds.clouds()), nl=False)
@@ -107,7 +145,7 @@ def ps(output_format: str) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on as they come, until ^C.")
 def logs(name: str, services: tuple[str, ...], follow: bool) -> None:
     """Print the logs of the cloud NAME, or of some of its services."""
-    from builder import clouds
+    from builder.cloud import clouds
 
     for line in clouds.logs(name, services, follow=follow):
         click.echo(line, nl=False)
@@ -115,7 +153,7 @@ def logs(name: str, services: tuple[str, ...], follow: bool) -> None:
 
 @click.command(
     "exec", short_help="Run a command in a cloud.",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )  # fmt: skip
 @click.option("--service", metavar="NAME", help="In a container of this service.")
 @click.argument("name")
@@ -123,7 +161,7 @@ def logs(name: str, services: tuple[str, ...], follow: bool) -> None:
 @click.pass_context
 def execute(context: click.Context, name: str, service: str | None, argv: tuple[str, ...]) -> None:
     """Run COMMAND in the cloud NAME, such as: builder exec zed -- openstack server list."""
-    from builder import clouds
+    from builder.cloud import clouds
 
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     command = argv[1:] if argv[0] == "--" else argv

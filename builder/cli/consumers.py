@@ -1,10 +1,13 @@
-"""Commands for who takes images: verify."""
+"""Commands on published images: verify, catalogue."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import click
 
-from builder.cli.options import format_option, reference
+from builder.cli.options import format_option, namespace_option, reference, registry_option
 from builder.errors import VerifyError
 
 
@@ -38,9 +41,9 @@ def verify(
 
     Exit code 1 if any is not what its publisher signed.
     """
-    from builder.cosign import Identity, PublicKey
-    from builder.verified import to_json, to_text
-    from builder.verify import verify_images
+    from builder.trust.cosign import Identity, PublicKey
+    from builder.trust.verified import to_json, to_text
+    from builder.trust.verify import verify_images
 
     if bool(certificate_identity) != bool(certificate_oidc_issuer):
         raise click.UsageError("--certificate-identity and --certificate-oidc-issuer go together")
@@ -53,3 +56,38 @@ def verify(
     click.echo(to_json(found) if output_format == "json" else to_text(found), nl=False)
     if failed := [each.reference for each in found if each.error is not None]:
         raise VerifyError(f"not verified: {', '.join(failed)}")
+
+
+@click.command(short_help="Show what a registry holds, as pages and as data.")
+@registry_option
+@namespace_option
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Write static pages there, index.html the first, and catalogue.json.",
+)  # fmt: skip
+@format_option
+@click.pass_obj
+def catalogue(
+    project: Path | None,
+    /,
+    registry: str,
+    namespace: str,
+    output: Path | None,
+    output_format: str,
+) -> None:
+    """Show the published sets: their tags, digests, age, tests, SBOMs, open advisories.
+
+    All of it is read from the registry; nothing is pulled, and no signature is checked.
+    """
+    from builder.catalogue.config import installed_root, load_catalogue, project_root
+    from builder.options import Naming
+    from builder.published.output import to_json, to_text, write_pages
+    from builder.published.sets import read_holdings
+
+    root = project_root(project, Path.cwd(), fallback=installed_root())
+    holdings = read_holdings(Naming(registry, namespace), load_catalogue(root))
+    now = datetime.now(UTC)
+    text = to_json(holdings, now) if output_format == "json" else to_text(holdings, now)
+    click.echo(text, nl=False)
+    if output:
+        click.echo(f"the pages begin with {write_pages(holdings, now, output)}", err=True)

@@ -9,7 +9,9 @@ import click
 
 from builder.cli.options import (
     downgrade_option,
+    folders_option,
     format_option,
+    grouped,
     scan_options,
     scan_options_of,
     signing,
@@ -18,18 +20,18 @@ from builder.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from builder.prepare import Options
+    from builder.options import Options
 
 
 def _selection(command: Callable[..., None]) -> Callable[..., None]:
     for decorate in (
-        *(format_option, downgrade_option),
+        *(format_option, downgrade_option, folders_option),
         click.option(
             "--release", "releases", multiple=True, metavar="NAME",
             help="Only this release of it; repeatable.",
         ),
         click.argument(
-            "run", type=click.Path(path_type=Path, file_okay=False, exists=True), default="runs"
+            "run", type=click.Path(path_type=Path, file_okay=False), default="runs"
         ),
     ):  # fmt: skip
         command = decorate(command)
@@ -37,10 +39,11 @@ def _selection(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _options(project: Path | None, **given: Any) -> Options:
-    from builder.config import project_root
-    from builder.prepare import Options
+    from builder.catalogue.config import project_root
+    from builder.options import Selection
 
-    return Options(project_root(project, Path.cwd()), (), **given)
+    root, folders = project_root(project, Path.cwd()), given.pop("folders", ())
+    return grouped(Selection(root, folders=folders), given)
 
 
 @click.command(short_help="Publish a set that a run tested.")
@@ -61,12 +64,13 @@ def publish(
     Of several runs it is the newest of each release. A set that its run did not scan is scanned
     first. [default: runs]
     """
-    from builder import promote, report
+    from builder import report
+    from builder.publish import publish_run
 
     scanning = scan_options_of(given)
     options = _options(project, **given)
     seen = []
-    for each in promote.publish_runs(options, run, releases, scanning):
+    for each in publish_run.publish_runs(options, run, releases, scanning):
         seen.append(each)
         if output_format == "text":
             click.echo(report.published_to_text(each))
@@ -89,9 +93,10 @@ def tags(
 
     RUN is as for publish. [default: runs]
     """
-    from builder import promote, report
+    from builder import report
+    from builder.publish import publish_run
 
-    found = list(promote.preview_tags(_options(project, **given), run, releases))
+    found = list(publish_run.preview_tags(_options(project, **given), run, releases))
     if output_format == "json":
         click.echo(report.tags_to_json(found), nl=False)
         return

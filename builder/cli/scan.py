@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 def scan(project: Path | None, /, output_format: str, **given: Any) -> None:
     """Find vulnerabilities, secrets and misconfiguration; policy.yaml says what blocks."""
     from builder.scan import enforce
-    from builder.scanning import scan_releases
+    from builder.scan.releases import scan_releases
 
     scanning = scan_options_of(given)
     scanner, found = scan_releases(options_of(project, **given), scanning)

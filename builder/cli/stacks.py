@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder.cli.options import folders_option
+
 if TYPE_CHECKING:
-    from builder.stack import Needed
+    from builder.stack.resolve import ResolvedStack
 
 
 @click.group(short_help="Look at what a test depends on.")
@@ -25,18 +27,29 @@ def model() -> None:
     "--format", "output_format", type=click.Choice(["text", "mermaid", "svg"]), default="text",
     show_default=True, help="Form of the picture on stdout.",
 )  # fmt: skip
+@folders_option
 @click.pass_obj
-def show(project: Path | None, /, stack: Path, release: str | None, output_format: str) -> None:
+def show(
+    project: Path | None,
+    /,
+    stack: Path,
+    release: str | None,
+    folders: tuple[Path, ...],
+    output_format: str,
+) -> None:
     """Draw all that FILE, by default stack.yaml, needs: services, nodes and fixtures."""
-    from builder.drawing import draw
+    from builder.stack.diagram import draw
 
-    click.echo(draw(load(project, stack, release), output_format), nl=False)
+    click.echo(draw(load(project, stack, release, folders), output_format), nl=False)
 
 
-def load(project: Path | None, stack: Path, release: str | None) -> Needed:
+def load(
+    project: Path | None, stack: Path, release: str | None, folders: tuple[Path, ...] = ()
+) -> ResolvedStack:
     """The closure of a stack under the project's catalogue, or the installed one."""
-    from builder.config import installed_root, load_catalogue, project_root
-    from builder.stack import load_stack
+    from builder.catalogue.config import installed_root, load_catalogue, project_root
+    from builder.stack.resolve import load_stack
 
-    catalogue = load_catalogue(project_root(project, Path.cwd(), fallback=installed_root()))
+    root = project_root(project, Path.cwd(), fallback=installed_root())
+    catalogue = load_catalogue(root, folders)
     return load_stack(stack, catalogue, release)

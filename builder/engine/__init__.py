@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from builder.engine.client import EngineError
+from builder.engine.client import SETUP_HINT, EngineError
 from builder.engine.faults import Faults
-from builder.engine.images import Images, LocalImage
-from builder.engine.machine import Machine
+from builder.engine.images import Images, Layer, LocalImage
+from builder.engine.machine import DISK_FOR_A_SET, MINIMUM_ENGINE, Machine
 from builder.engine.projects import ContainerState, Project, Projects
+from builder.engine.survey import Surveyor
 
-__all__ = ["ContainerState", "Engine", "EngineError", "LocalImage", "Project"]
+__all__ = [
+    "DISK_FOR_A_SET",
+    "MINIMUM_ENGINE",
+    "SETUP_HINT",
+    "ContainerState",
+    "Engine",
+    "EngineError",
+    "Layer",
+    "LocalImage",
+    "Project",
+]
 
 
-class Engine(Machine, Images, Projects, Faults):
+class Engine(Machine, Images, Surveyor, Projects, Faults):
     """A Docker engine with buildx and compose, as the ``docker`` command finds it."""

@@ -1,4 +1,4 @@
-"""The connection to the engine that its parts share, and what they make of its errors."""
+"""The connection to the engine and the translation of its errors, for all modules beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test does to a running container, and how that is undone."""
+"""Breaks running containers for a test, and undoes it."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
-"""Images: built, looked into, saved."""
+"""Builds, inspects and saves images."""
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder import process
 from builder.diff import Contents
-from builder.engine.client import Client, EngineError, translated
+from builder.engine.client import SETUP_HINT, Client, EngineError, translated
 from builder.platforms import Platform, native
 
 if TYPE_CHECKING:
@@ -32,6 +34,15 @@ class LocalImage:
     reference: str
     digest: str
     size: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an image: ``size`` in bytes, unpacked; ``made_by`` is the instruction."""
+
+    digest: str
+    size: int
+    made_by: str
 
 
 class Images(Client):
@@ -81,8 +92,23 @@ class Images(Client):
         digest = (*own, *(digest for _, digest in digests), image.id)[0]
         return LocalImage(reference, digest, image.size or 0)
 
+    def layers(self, reference: str) -> tuple[Layer, ...]:
+        """The layers of a local image, the lowest first; raises ``EngineError``.
+
+        None where the engine's history of the image does not tell which are which.
+        """
+        with translated(f"no local image {reference}"):
+            root = self._docker.image.inspect(reference).root_fs
+        done = process.run(
+            ["docker", "history", "--no-trunc", "--human=false", "--format", "json", reference],
+            echo=False, needed_for="images", hint=SETUP_HINT,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise EngineError(f"no history of {reference}", done.stderr)
+        return layers_of((root.layers if root else None) or (), done.stdout)
+
     def platforms(self, reference: str) -> tuple[Platform, ...]:
-        """What a local image is for, of the platforms that there are.
+        """Known platforms that a local image is for.
 
         The engine does not list them. It makes a container for one of them and for no other: a no
         comes at once, so this machine's own is asked for last.
@@ -103,13 +129,13 @@ class Images(Client):
         return True
 
     def id(self, reference: str) -> str:
-        """What the engine's own store calls a local image; raises ``EngineError``."""
+        """The id of a local image in the engine's own store; raises ``EngineError``."""
         with translated(f"no local image {reference}"):
             return self._docker.image.inspect(reference).id
 
     def push(self, reference: str, name: str) -> str:
         """Push a local image as ``name``; the digest that it has there. Raises ``EngineError``."""
-        log.info("+ docker push %s", name)
+        log.debug("+ docker push %s", name)
         with translated(f"cannot push {name}"):
             self._docker.image.tag(reference, name)
             try:
@@ -119,7 +145,7 @@ class Images(Client):
         return self.image(reference).digest
 
     def contents(self, reference: str) -> Contents:
-        """What is in an image, which is pulled when it is not here; raises ``EngineError``."""
+        """The contents of an image, pulled when it is not here; raises ``EngineError``."""
         with translated(f"no image {reference}"):
             if not self._docker.image.exists(reference):
                 self._docker.image.pull(reference, quiet=True)
@@ -151,6 +177,20 @@ class Images(Client):
 
     def save(self, references: Sequence[str], path: Path) -> None:
         """Write local images to the tar ``path``, as an OCI layout; raises ``EngineError``."""
-        log.info("+ docker save --output %s %s", path, " ".join(references))
+        log.debug("+ docker save --output %s %s", path, " ".join(references))
         with translated("cannot save the images"):
             self._docker.image.save(list(references), output=path)
+
+
+def layers_of(digests: Sequence[str], history: str) -> tuple[Layer, ...]:
+    """Layers by their digests and the engine's history, which begins with the newest.
+
+    Instructions that make no layer have no size there.
+    """
+    made = [each for each in map(json.loads, history.splitlines()) if int(each["Size"])]
+    if len(made) != len(digests):
+        return ()
+    return tuple(
+        Layer(digest, int(each["Size"]), each["CreatedBy"])
+        for digest, each in zip(digests, reversed(made), strict=True)
+    )

@@ -1,4 +1,4 @@
-"""Whether this machine's engine can do what a run needs of it."""
+"""Checks that this machine's engine can do what a run needs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# An estimate of a set with its build cache, and room to work; bench/disk shows the real one.
+DISK_FOR_A_SET = 8_000_000_000
 MINIMUM_ENGINE = Version("23.0")
 _NODES = re.compile(r"^Platforms:(.*)", re.MULTILINE)
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9/]+")
@@ -41,10 +43,16 @@ class Machine(Client):
             info = self._docker.system.info()
         except Exception as error:
             raise MachineError(
-                f"no Docker Engine answers: {last_line(error)}", hint=SETUP_HINT
+                f"no Docker Engine answers: {last_line(error)}",
+                hint=SETUP_HINT,
+                page="how-to/troubleshooting.md#no-docker-engine",
             ) from error
         if not info.server_version:
-            raise MachineError("no Docker Engine answers", hint=SETUP_HINT)
+            raise MachineError(
+                "no Docker Engine answers",
+                hint=SETUP_HINT,
+                page="how-to/troubleshooting.md#no-docker-engine",
+            )
         _check_version(info.server_version)
         _check_plugins(info.client_info, plugins)
         root = Path(info.docker_root_dir or "/")
@@ -52,6 +60,7 @@ class Machine(Client):
             raise MachineError(
                 f"{free / 1e9:.1f} GB are free for the engine; a set needs {disk / 1e9:.0f} GB",
                 hint="free some with: docker system prune",
+                page="how-to/troubleshooting.md#the-disk-is-full",
             )
 
     def check_builder(self, builder: str | None, platforms: Sequence[str]) -> None:
@@ -96,6 +105,7 @@ def _check_plugins(client: ClientInfo | None, wanted: Sequence[str]) -> None:
         raise MachineError(
             f"the docker command has no usable {' and no '.join(missing)}",
             hint=f"run scripts/setup, or install docker's plugins: {', '.join(missing)}",
+            page="how-to/troubleshooting.md#a-plugin-of-docker-is-missing",
         )
 
 

@@ -1,15 +1,17 @@
-"""Compose projects: started, watched, looked into, removed."""
+"""Starts, watches, inspects and removes compose projects."""
 
 from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from builder import process
 from builder.engine.client import SETUP_HINT, Client, EngineError, translated
+from builder.engine.networks import no_pool_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -21,22 +23,31 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WINDOW = timedelta(seconds=4)
+_REPETITIONS = 3
 _LABEL = "com.docker.compose.project"
+# Of the images, for the program that starts them.
+_ROLE = "CONTRACT_ROLE="
 _LABEL_OF = f'{{{{.Label "{_LABEL}"}}}}'
 
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What the engine says of one container of a compose project."""
+    """The state of one container of a compose project, from the engine.
+
+    ``ports`` maps its own ports to those of this machine; ``created`` is a time as in ISO 8601;
+    ``role`` is what it does of OpenStack; a database has none.
+    """
 
     id: str
     name: str
     service: str
     status: str
     health: str
-    restarts: int
     exit_code: int
     ports: Mapping[int, int]
+    release: str = ""
+    created: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,16 @@ class Projects(Client):
     """The compose projects of the engine, and their containers."""
 
     def begin(self, project: Project, *, pull: bool = False) -> None:
-        """Start the containers of a compose project; with ``pull``, missing images are pulled."""
-        with translated("the set did not start"):
-            self._compose(project).up(detach=True, quiet=True, pull="missing" if pull else "never")
+        """Start the containers of a compose project; with ``pull``, missing images are pulled.
+
+        Raises ``EngineError``, and ``MachineError`` when there is no address for its network.
+        """
+        compose = self._compose(project)
+        try:
+            with translated("the set did not start"):
+                compose.up(detach=True, quiet=True, pull="missing" if pull else "never")
+        except EngineError as error:
+            raise (no_pool_left(error) or error) from error
 
     def wait(
         self,
@@ -64,8 +82,8 @@ class Projects(Client):
     ) -> None:
         """Wait until all of a compose project is healthy, ``timeout`` seconds.
 
-        ``progress`` is told of each container whose state changes. Raises ``EngineError`` as soon
-        as a container ends: compose's own wait would go on.
+        ``progress`` is called for each change of a container's state. Raises ``EngineError`` as
+        soon as a container ends: compose's own wait would go on.
         """
         began = datetime.now(UTC)
         states = {state.id: state for state in self.containers(project)}
@@ -87,7 +105,7 @@ class Projects(Client):
     def _changes(
         self, project: Project, since: datetime, timeout: int
     ) -> Iterator[tuple[str, str]]:
-        """What happens to which container, by its id, for ``timeout`` seconds.
+        """Events of containers, by their ids, for ``timeout`` seconds.
 
         To ask for each container's state again and again would cost as much as a container.
         """
@@ -103,15 +121,29 @@ class Projects(Client):
             since = until
 
     def down(self, project: Project) -> None:
-        """Remove every container, network and volume of a compose project."""
+        """Remove every container, network and volume of a compose project.
+
+        ^C in a terminal ends compose, too, whatever this process does with it: it is run again.
+        """
+        for _ in range(_REPETITIONS):
+            with suppress(EngineError):
+                return self._down(project)
+        return self._down(project)
+
+    def _down(self, project: Project) -> None:
         with translated(f"cannot remove the set {project.name}"):
             self._compose(project).down(remove_orphans=True, volumes=True, timeout=1, quiet=True)
 
     def _compose(self, project: Project) -> ComposeCLI:
         from python_on_whales import DockerClient
 
-        client = DockerClient(compose_files=[project.file], compose_project_name=project.name)
-        return client.compose
+        # Without its file, compose goes by labels, unless it finds another file where it looks.
+        known: dict[str, Any] = (
+            {"compose_files": [project.file]}
+            if project.file.exists()
+            else {"compose_project_directory": "/"}
+        )
+        return DockerClient(compose_project_name=project.name, **known).compose
 
     def containers(self, project: Project) -> tuple[ContainerState, ...]:
         """The state of all containers of a compose project, sorted by name."""
@@ -130,7 +162,7 @@ class Projects(Client):
 
     def projects(self, prefix: str) -> tuple[str, ...]:
         """The names of all compose projects that begin with ``prefix``."""
-        # compose's own list takes longer, and whoever starts a cloud waits for it.
+        # compose's own list takes longer, and each start of a cloud waits for it.
         done = _docker("ps", "--all", "--filter", f"label={_LABEL}", "--format", _LABEL_OF)
         if done.returncode != 0:
             raise EngineError("cannot list the sets", done.stderr)
@@ -169,7 +201,7 @@ class Projects(Client):
         self, container: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None
     ) -> str:
         """Run ``argv`` in a container and return its output; raises ``EngineError``."""
-        log.info("+ docker exec %s %s", container, " ".join(argv))
+        log.debug("+ docker exec %s %s", container, " ".join(argv))
         with translated(f"{container}: {argv[0]} failed"):
             done = self._docker.container.execute(container, list(argv), envs=dict(env or {}))
             return str(done)
@@ -210,18 +242,21 @@ def _after(state: ContainerState, action: str) -> ContainerState | None:
 
 def _state(container: Mapping[str, Any]) -> ContainerState:
     """https://docs.docker.com/reference/api/engine/version/v1.45/#operation/ContainerInspect."""
-    state = container["State"]
+    state, labels = container["State"], container["Config"]["Labels"] or {}
     ports: dict[int, int] = {}
     for name, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
         for binding in bindings or ():
             ports[int(name.split("/")[0])] = int(binding["HostPort"])
+    env: list[str] = container["Config"]["Env"] or []
     return ContainerState(
         id=container["Id"],
         name=container["Name"].removeprefix("/"),
-        service=(container["Config"]["Labels"] or {}).get("com.docker.compose.service", ""),
+        service=labels.get("com.docker.compose.service", ""),
         status=state["Status"],
         health=state.get("Health", {}).get("Status", ""),
-        restarts=container["RestartCount"],
         exit_code=state["ExitCode"],
         ports=ports,
+        release=labels.get("org.openstack.release", ""),
+        created=container["Created"],
+        role=next((each.removeprefix(_ROLE) for each in env if each.startswith(_ROLE)), ""),
     )

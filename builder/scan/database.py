@@ -1,4 +1,4 @@
-"""The vulnerability database that a scan relies on: where it is, and whether it may be used.
+"""Finds the vulnerability database of a scan, and checks that it may be used.
 
 Trivy scans with a database of any age and says nothing, so its age is read here from the
 ``metadata.json`` beside it (https://github.com/aquasecurity/trivy-db/blob/main/pkg/metadata).
@@ -15,41 +15,52 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder.advisories import osv, trivy_database
+from builder.advisories.model import PYTHON
+from builder.advisories.trivy_database import SCHEMA
 from builder.errors import MachineError, ScanError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from builder.scan.trivy import Trivy
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 2
 _TIMEOUT = 30
 _SKEW = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """What the command line says about a scan; ``db_dir`` is a cache directory of Trivy's."""
+    """Options of a scan; ``db_dir`` is a cache directory of Trivy's.
+
+    ``advisories`` are files and directories that a database is made of.
+    """
 
     trivy: str | None = None
     server: str | None = None
     db_dir: Path | None = None
-    db_repository: str | None = None
+    db_repositories: tuple[str, ...] = ()
+    advisories: tuple[Path, ...] = ()
     update_database: bool = False
     allow_missing_database: bool = False
 
 
 @dataclass(frozen=True)
 class Database:
-    """Where Trivy finds advisories; ``unusable`` says why it does not, and is empty if it does."""
+    """Where Trivy finds advisories; ``unusable`` says why it does not, and is empty if it does.
+
+    ``kinds`` are the classes of packages, as Trivy names them, that it was made for; empty for one
+    that should have all.
+    """
 
     directory: Path | None = None
     server: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     changed: int = 0
     unusable: str = ""
+    kinds: frozenset[str] = frozenset()
 
     @property
     def where(self) -> str:
@@ -77,9 +88,11 @@ def find(options: ScanOptions, trivy: Trivy, *, max_age: int, now: datetime) -> 
         metadata = _server_metadata(options.server)
         unusable = why_unusable(metadata, max_age, now)
         return Database(None, options.server, metadata or {}, 0, unusable)
+    if options.advisories:
+        return _made(options.advisories, trivy, max_age, now)
     directory, failure = _directory(options, trivy), ""
-    if options.update_database or options.db_repository:
-        failure = _fetch(trivy, directory, options.db_repository)
+    if options.update_database or options.db_repositories:
+        failure = _fetch(trivy, directory, options.db_repositories)
     found = _metadata(directory)
     if found is None and options.db_dir:
         raise UsageError(
@@ -91,22 +104,54 @@ def find(options: ScanOptions, trivy: Trivy, *, max_age: int, now: datetime) -> 
     return Database(directory, None, found or {}, changed, unusable)
 
 
+def _made(paths: Sequence[Path], trivy: Trivy, max_age: int, now: datetime) -> Database:
+    """A database of the advisories in ``paths``, of the day of the newest."""
+    collection = osv.read(paths)
+    updated = _day(collection.date, paths)
+    files = trivy_database.files(collection.advisories, updated)
+    content = hashlib.sha256(b"".join(files.values())).hexdigest()
+    directory = trivy.cache.parent / f"advisories-{content[:12]}"
+    trivy_database.write(directory, files)
+    metadata = json.loads(files["metadata.json"])
+    unusable = why_unusable(metadata, max_age, now)
+    if unusable and not collection.is_dated:
+        # There may have been no newer advisory.
+        log.warning("scan: %s, but nothing says when these advisories were collected", unusable)
+        unusable = ""
+    kinds = frozenset(
+        "lang-pkgs" if each.ecosystem == PYTHON else "os-pkgs" for each in collection.advisories
+    )
+    # The content in its name is what tells it from another.
+    return Database(directory, None, metadata, 0, unusable, kinds)
+
+
+def _day(date: str, paths: Sequence[Path]) -> datetime:
+    try:
+        return datetime.fromisoformat(date).replace(tzinfo=UTC)
+    except ValueError as error:
+        names = ", ".join(str(path) for path in paths)
+        raise UsageError(
+            f"{names}: no advisory says when it was published",
+            hint='say when they were collected: {"collected": "2026-01-31", "advisories": […]}',
+        ) from error
+
+
 def _directory(options: ScanOptions, trivy: Trivy) -> Path:
-    """Trivy's cache directory: one of its own for each repository that is named."""
+    """Trivy's cache directory: one of its own for the repositories that are named."""
     if options.db_dir:
         return options.db_dir.resolve()
-    if options.db_repository:
-        name = hashlib.sha256(options.db_repository.encode()).hexdigest()[:12]
+    if options.db_repositories:
+        name = hashlib.sha256(" ".join(options.db_repositories).encode()).hexdigest()[:12]
         return trivy.cache.parent / f"trivy-db-{name}"
     if given := os.environ.get("TRIVY_CACHE_DIR"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trivy"
 
 
-def _fetch(trivy: Trivy, directory: Path, repository: str | None) -> str:
+def _fetch(trivy: Trivy, directory: Path, repositories: Sequence[str]) -> str:
     """Bring it up to date; why that failed, for an older one that is there may still do."""
     try:
-        trivy.fetch_database(directory, repository)
+        trivy.fetch_database(directory, repositories)
     except ScanError as error:
         log.warning("scan: the vulnerability database could not be fetched: %s", error)
         return "no vulnerability database: it could not be fetched"
@@ -114,7 +159,7 @@ def _fetch(trivy: Trivy, directory: Path, repository: str | None) -> str:
 
 
 def _metadata(directory: Path) -> dict[str, Any] | None:
-    """What is written beside the database; None when either is missing or unreadable."""
+    """The metadata file beside the database; None when either is missing or unreadable."""
     try:
         if (directory / "db" / "trivy.db").stat().st_size == 0:
             return None

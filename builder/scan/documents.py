@@ -1,4 +1,4 @@
-"""One report for each image out of Trivy's two, and what is attached to the image. Pure."""
+"""Joins Trivy's two reports on an image to one, and makes the documents to attach. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from builder.evidence import Document, Predicate
+from builder.trust.attestations import Document, Predicate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -49,16 +49,32 @@ def _of_image(result: Report, image: Report) -> Report:
     return found | ({"ExperimentalModifiedFindings": modified} if modified else {})
 
 
-def scan_predicate(report: Report, database: Database, unscanned: str, finished: str) -> Document:
-    """What was found, or why nothing was looked for; ``finished`` is a time in RFC 3339.
+def image_status(unscanned: str, excluded: Collection[str], *, is_covered: bool) -> str:
+    """Whether an image was scanned, and why it was not, or only in a part."""
+    if unscanned:
+        return f"not scanned: {unscanned}"
+    if not excluded:
+        return "scanned"
+    return f"{'scanned in part' if is_covered else 'not scanned'}: {not_given(excluded)}"
 
+
+def not_given(excluded: Iterable[str]) -> str:
+    """Says of which ecosystems the user gave no advisories."""
+    return f"no advisories were given for {' and '.join(excluded)}"
+
+
+def scan_predicate(report: Report, database: Database, status: str, finished: str) -> Document:
+    """The scan's report, with findings or why not all were looked for.
+
+    ``status`` is as ``image_status`` says it, ``finished`` a time in RFC 3339.
     https://github.com/sigstore/cosign/blob/main/specs/COSIGN_VULN_ATTESTATION_SPEC.md
     """
     version = report["Trivy"]["Version"]
-    found: Report = {"status": f"not scanned: {unscanned}"}
-    if not unscanned:
-        results = [each for each in report["Results"] if each["Class"] != "license"]
-        found = {**report, "status": "scanned", "Results": results}
+    unscanned = status.startswith("not scanned")
+    found: Report = {"status": status}
+    results = [each for each in report["Results"] if each["Class"] != "license"]
+    if not unscanned or any(each.get("Vulnerabilities") for each in results):
+        found = {**report, **found, "Results": results}
     predicate = {
         "invocation": {"parameters": [], "uri": "", "event_id": "", "builder.id": "builder"},
         "scanner": {
@@ -73,30 +89,28 @@ def scan_predicate(report: Report, database: Database, unscanned: str, finished:
 
 
 def of_set(name: str, images: Iterable[tuple[ImageScan, Report]], dockerfiles: Report) -> Report:
-    """One report of Trivy's on everything but licences, without what the policy accepts."""
+    """One report of Trivy's on everything but licences, without what is accepted or fixed."""
     results = []
     for image, report in images:
-        accepted = {
-            (each.finding.id, each.finding.package)
-            for each in image.findings
-            if each.verdict == "accepted"
+        closed = {
+            (each.finding.id, each.finding.package) for each in image.findings if not each.is_open
         }
         for each in report["Results"]:
             if each["Class"] != "license":
                 target = f"{image.name}: {each['Target']}"
-                results.append({**_without(each, accepted), "Target": target})
+                results.append({**_without(each, closed), "Target": target})
     results += dockerfiles.get("Results") or ()
     kind = {"ArtifactName": name, "ArtifactType": "container_image"}
     return {**dockerfiles, **kind, "Results": results}
 
 
-def _without(result: Report, accepted: Collection[tuple[str, str]]) -> Report:
+def _without(result: Report, closed: Collection[tuple[str, str]]) -> Report:
     kept: dict[str, Any] = dict(result)
     for key, (number, package) in _LISTS.items():
         if key in result:
             kept[key] = [
                 each
                 for each in result[key] or ()
-                if (each[number], each[package] if package else result["Target"]) not in accepted
+                if (each[number], each[package] if package else result["Target"]) not in closed
             ]
     return kept

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from builder.advisories.model import Severity
+from builder.catalogue.backports import LABEL, read_label
 from builder.errors import ScanError
-from builder.policy import Finding, Kind, Severity
+from builder.scan.policy import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+
+    from builder.catalogue.backports import Backport
 
 Report = dict[str, Any]
 
@@ -43,6 +47,13 @@ def accepted_by_vex(report: Mapping[str, Any]) -> int:
     return sum(len(result.get("ExperimentalModifiedFindings") or ()) for result in results)
 
 
+def backports(report: Mapping[str, Any]) -> tuple[Backport, ...]:
+    """The back-ports that the image says it has, by Trivy's report on it."""
+    configuration = (report.get("Metadata") or {}).get("ImageConfig") or {}
+    labels = (configuration.get("config") or {}).get("Labels") or {}
+    return read_label(labels.get(LABEL, ""))
+
+
 def incomplete(report: Mapping[str, Any]) -> str:
     """Why no vulnerability can be found for the packages of this image; empty if they can."""
     if not (report.get("Metadata") or {}).get("OS"):
@@ -64,6 +75,7 @@ def _findings(result: Mapping[str, Any]) -> Iterator[Finding]:
             fixed=each.get("FixedVersion", ""),
             title=each.get("Title", ""),
             url=each.get("PrimaryURL", ""),
+            purl=(each.get("PkgIdentifier") or {}).get("PURL", ""),
         )
     for each in result.get("Secrets") or ():
         yield Finding(

@@ -1,4 +1,4 @@
-"""A scan's result for people and for machines: text, JSON, SARIF, HTML."""
+"""Formats a scan's result: text, JSON, SARIF, HTML."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.policy import Kind, Severity
+from builder.advisories.model import Severity
+from builder.html import render
 from builder.scan import documents
+from builder.scan.policy import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.policy import Judged
     from builder.scan.findings import Report
+    from builder.scan.policy import Judged
     from builder.scan.result import ImageScan, ScanResult
     from builder.scan.trivy import Trivy
 
@@ -51,9 +53,9 @@ def _explain(sarif: Report, result: ScanResult) -> None:
     for run in sarif["runs"]:
         run["automationDetails"] = {"id": f"scan/{result.release}/"}
         invocation: dict[str, Any] = {"executionSuccessful": not result.unscanned}
-        if result.unscanned:
-            text = f"not scanned: {result.unscanned}"
-            notification = {"level": "error", "message": {"text": text}}
+        if result.unscanned or result.excluded:
+            level = "error" if result.unscanned else "warning"
+            notification = {"level": level, "message": {"text": result.verdict}}
             invocation["toolExecutionNotifications"] = [notification]
         run["invocations"] = [invocation]
 
@@ -86,6 +88,7 @@ def _release(result: ScanResult) -> dict[str, Any]:
                 "reference": image.reference,
                 "digest": image.digest,
                 "unscanned": image.unscanned,
+                "excluded": image.excluded,
                 "accepted_by_vex": image.accepted_by_vex,
             }
             for image in result.images
@@ -98,7 +101,8 @@ def _release(result: ScanResult) -> dict[str, Any]:
 def _finding(judged: Judged, images: tuple[str, ...]) -> dict[str, Any]:
     # dataclasses.asdict takes a second for the licences of a set
     return {
-        **vars(judged.finding), "verdict": judged.verdict, "note": judged.note, "images": images
+        **vars(judged.finding), "verdict": judged.verdict, "note": judged.note, "images": images,
+        "unfixed_in_series": judged.unfixed_in_series,
     }  # fmt: skip
 
 
@@ -106,11 +110,24 @@ def to_text(result: ScanResult) -> str:
     """The table of images, what blocks, and the status in one line."""
     from tabulate import tabulate
 
-    headers = ["image", *(each.value.lower() for each in _SEVERITIES), "secrets", "by VEX"]
+    headers = [
+        "image",
+        "unfixed in series",
+        "back-ported",
+        *(each.value.lower() for each in _SEVERITIES),
+        "secrets",
+        "by VEX",
+    ]
     table = tabulate(
         [_row(image) for image in result.images], headers=headers, disable_numparse=True
     )
-    listed = [*result.blocked, *result.of(Kind.MISCONFIGURATION), *result.of(Kind.SECRET)]
+    listed = [
+        *result.unfixed_in_series,
+        *result.backported,
+        *result.blocked,
+        *result.of(Kind.MISCONFIGURATION),
+        *result.of(Kind.SECRET),
+    ]
     licenses = result.of(Kind.LICENSE, Severity.CRITICAL, Severity.HIGH)
     packages = {each.finding.package for each, _ in licenses}
     lines = [
@@ -123,11 +140,16 @@ def to_text(result: ScanResult) -> str:
 
 
 def _row(image: ImageScan) -> list[str]:
-    counts = [str(image.count(Kind.VULNERABILITY, each)) for each in _SEVERITIES]
-    if image.unscanned:
+    counts = [
+        str(image.unfixed_in_series),
+        str(image.backported),
+        *(str(image.count(Kind.VULNERABILITY, each)) for each in _SEVERITIES),
+    ]
+    if not image.is_counted:
         counts = ["not scanned", *("" for _ in counts[1:])]
     secrets = str(image.count(Kind.SECRET))
-    return [image.name, *counts, secrets, "" if image.unscanned else str(image.accepted_by_vex)]
+    by_vex = str(image.accepted_by_vex) if image.is_counted else ""
+    return [image.name, *counts, secrets, by_vex]
 
 
 def sentence(judged: Judged, images: Sequence[str]) -> str:
@@ -145,14 +167,6 @@ def sentence(judged: Judged, images: Sequence[str]) -> str:
 
 def to_html(results: Sequence[ScanResult]) -> str:
     """A page of its own, without a script."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return render(
+        Path(__file__).parent, "scan.html.j2", results=results, severities=_SEVERITIES, kinds=Kind
     )
-    template = environment.get_template("scan.html.j2")
-    return template.render(results=results, severities=_SEVERITIES, kinds=Kind)

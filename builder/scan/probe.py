@@ -1,4 +1,4 @@
-"""Whether a database has advisories for an image's packages: asked with packages known to be bad.
+"""Probes a database for advisories on an image's ecosystems, with packages known to be bad.
 
 An empty database is a valid one: Trivy finds nothing by it, and says nothing. So it is shown the
 lowest version of packages that have had vulnerabilities in all their old versions. Pure.
@@ -31,9 +31,14 @@ class Ecosystems:
         """Its name and number."""
         return f"{self.family} {self.release}"
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of each by Trivy's class of its packages."""
+        return {"os-pkgs": self.distribution} | ({"lang-pkgs": "Python"} if self.python else {})
+
 
 def ecosystems(image: Report) -> Ecosystems:
-    """Those of an image, out of Trivy's report on one whose distribution it knows."""
+    """Ecosystems of an image, from Trivy's report on it; Trivy must know its distribution."""
     system = image["Metadata"]["OS"]
     classes = {each["Class"] for each in image["Results"] if each.get("Packages")}
     return Ecosystems(system["Family"], system["Name"], "lang-pkgs" in classes)
@@ -55,7 +60,6 @@ def _component(purl: str) -> dict[str, Any]:
 
 
 def lacking(asked: Ecosystems, report: Report) -> list[str]:
-    """The ecosystems of which Trivy's ``report`` on that SBOM knows no vulnerability."""
+    """Classes of packages without a vulnerability in Trivy's ``report`` on the probe's SBOM."""
     found = {each["Class"] for each in report.get("Results") or () if each.get("Vulnerabilities")}
-    wanted = {"os-pkgs": asked.distribution} | ({"lang-pkgs": "Python"} if asked.python else {})
-    return [name for kind, name in wanted.items() if kind not in found]
+    return [kind for kind in asked.names if kind not in found]

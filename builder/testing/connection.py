@@ -1,4 +1,4 @@
-"""What a test works with: connections to a cloud as users of projects that only it has."""
+"""Connections of a test to a cloud, as users of projects that only this test has."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import secrets
 import time
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from openstack.connection import Connection
 
-from builder.smoke.cloud import POLL, settled
+from builder.smoke.cloud import POLL, wait_for_status
 from builder.testing.faults import Faults
 from builder.testing.resources import create
 from builder.testing.tenant import Tenants, connect
@@ -21,19 +21,43 @@ if TYPE_CHECKING:
 
     from openstack.compute.v2.server import Server
 
-    from builder.clouds import Cloud
-    from builder.stack import Needed
+    from builder.cloud.clouds import Cloud
+    from builder.stack.resolve import ResolvedStack
     from builder.testing.tenant import Tenant
 
 
+class Failing:
+    """A fault of an API; as a context manager, until the end of the block."""
+
+    def __init__(self, faults: Faults, fault: str) -> None:
+        self._faults, self._fault = faults, fault
+
+    @property
+    def met(self) -> int:
+        """How many requests have met it."""
+        return self._faults.met(self._fault)
+
+    def end(self) -> None:
+        """End it now."""
+        self._faults.end_fail(self._fault)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
 class OpenStack(Connection):
-    """openstacksdk's ``Connection`` of a user who is a ``member`` of a project of the test's own.
+    """openstacksdk's ``Connection`` as a user with the role ``member`` in the test's own project.
 
     What a test makes in its projects is removed at its end; what it makes elsewhere as the
     administrator, such as a flavor or an aggregate, is its own to remove.
     """
 
-    def __init__(self, cloud: Cloud, tenants: Tenants, needed: Needed, faults: Faults) -> None:
+    def __init__(
+        self, cloud: Cloud, tenants: Tenants, needed: ResolvedStack, faults: Faults
+    ) -> None:
         self._tenant: Tenant = tenants.create()
         super().__init__(**connect(cloud, self._tenant.login, project_id=self._tenant.project))
         self.cloud, self.needed = cloud, needed
@@ -62,7 +86,7 @@ class OpenStack(Connection):
         other = self._tenants.create()
         return Connection(**connect(self.cloud, other.login, project_id=other.project))
 
-    def settled(
+    def wait_for_status(
         self,
         server: Server,
         status: str = "ACTIVE",
@@ -76,7 +100,7 @@ class OpenStack(Connection):
         """
         limit = time.monotonic() + timeout
         while True:
-            found = settled(self.admin, server, status, timeout=limit - time.monotonic())
+            found = wait_for_status(self.admin, server, status, timeout=limit - time.monotonic())
             if host in (None, found.compute_host):
                 return found
             if time.monotonic() > limit:
@@ -84,6 +108,8 @@ class OpenStack(Connection):
                     f"{found.name}: on {found.compute_host}, not {host}, after {timeout:.0f} s"
                 )
             time.sleep(POLL)
+
+    settled = wait_for_status  # its name until now, which tests have
 
     def exec(self, *argv: str, service: str = "keystone") -> str:
         """The output of a command in the container of a service or node, by default one with the
@@ -114,6 +140,32 @@ class OpenStack(Connection):
         self._faults.slow(service, cpus)
         return self._faults.until_end(service)
 
+    def fail(
+        self,
+        service: str,
+        request: str,
+        *,
+        status: int | None = None,
+        times: int | None = None,
+        after: bool = False,
+        retry_after: int | None = None,
+        delay: float = 0,
+        drop: bool = False,
+        callers: str = "clients",
+    ) -> Failing:
+        """Let requests such as ``POST /servers`` to the API of ``service`` fail: with ``status``,
+        ``delay`` seconds late, or with ``drop``, without an answer; ``times`` of them, or all.
+
+        With ``after`` the service does what it is asked before. ``callers`` are ``clients``
+        outside, other ``services``, or ``all``. Ends with the test, or a ``with`` block.
+        """
+        made = self._faults.fail(
+            service, request,
+            status=status, times=times, after=after, retry_after=retry_after,
+            delay=delay, drop=drop, callers=callers,
+        )  # fmt: skip
+        return Failing(self._faults, made.id)
+
     def restart(self, service: str) -> None:
         """Restart a service or a compute node; returns when it serves again."""
         self._faults.restart(service)
@@ -124,7 +176,9 @@ class OpenStack(Connection):
 
 
 @contextmanager
-def session(cloud: Cloud, needed: Needed, test: str, *, faults: Any = None) -> Iterator[OpenStack]:
+def session(
+    cloud: Cloud, needed: ResolvedStack, test: str, *, faults: Any = None
+) -> Iterator[OpenStack]:
     """A connection for one test; at the end its faults are undone and its projects removed."""
     tenants = Tenants(cloud, f"{test}-{secrets.token_hex(3)}")
     made = Faults(cloud, needed.stack.faults if faults is None else faults)

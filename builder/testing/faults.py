@@ -1,4 +1,4 @@
-"""Faults of a running cloud, all of them real, and each undone."""
+"""Real faults in a running cloud, each of them undone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from builder import clouds
+from builder.cloud import clouds
+from builder.cloud.api_faults import ApiFaults
 from builder.engine import ContainerState, Engine
 from builder.errors import CloudError, UsageError, suggestion
 from builder.testing.tenant import administrator, release_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from typing import Any
 
-    from builder.clouds import Cloud
+    from builder.cloud.api_faults import ApiFault
+    from builder.cloud.clouds import Cloud
 
 TIMEOUT = 120.0
 _NODE = re.compile(r"node\d+")
@@ -31,7 +34,8 @@ class Faults:
         self._cloud = cloud
         self._project = clouds.compose_project(cloud.name)
         self._allowed = allowed
-        self.made = False
+        self._apis = ApiFaults(self._engine, self._project)
+        self.made = self._fails = False
 
     def container(self, service: str) -> ContainerState:
         """The container of a service or compute node; raises ``UsageError``."""
@@ -66,6 +70,20 @@ class Faults:
         self._engine.restart(container)
         self._wait(service, container)
 
+    def fail(self, service: str, request: str, **what: Any) -> ApiFault:
+        """Let requests to the API of a service fail."""
+        self._check("fail", service)
+        self.made = self._fails = True
+        return self._apis.add(service, request, **what)
+
+    def end_fail(self, fault: str) -> None:
+        """End a fault of an API, by its id; one that has ended is no error."""
+        self._apis.clear(fault)
+
+    def met(self, fault: str) -> int:
+        """How many requests have met a fault of an API, by its id."""
+        return sum(each.met for each in self._apis.all() if each.id == fault)
+
     def mend(self, service: str) -> None:
         """Undo every fault of a service, and wait until it serves again."""
         container = self.container(service).id
@@ -79,9 +97,12 @@ class Faults:
         """
         found = self._engine.containers(self._project)
         mended = [each for each in found if self._mend(each.service, each.id)]
+        # Before anybody asks an API whether it serves.
+        if thorough or self._fails:
+            self._apis.clear()
         if mended or thorough:
             self._serve(found)
-        self.made = False
+        self.made = self._fails = False
 
     @contextmanager
     def until_end(self, service: str) -> Iterator[None]:
@@ -96,14 +117,17 @@ class Faults:
         return f"{self._project.name}_default"
 
     def _begin(self, fault: str, service: str) -> str:
+        self._check(fault, service)
+        container = self.container(service).id
+        self.made = True
+        return container
+
+    def _check(self, fault: str, service: str) -> None:
         if fault not in self._allowed:
             raise UsageError(
                 f"{fault} {service}: this test has not declared that fault",
                 hint=f'add faults=["{fault}"] to its marker: then no other test is in the cloud',
             )
-        container = self.container(service).id
-        self.made = True
-        return container
 
     def _mend(self, service: str, container: str) -> bool:
         document = json.loads(self._project.file.read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ Loaded by every pytest of an environment that has builder, so it imports little 
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -17,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from builder.errors import BuilderError, UsageError, suggestion
+from builder.interrupts import without_interrupts
+from builder.loopback import spare_from_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from builder.model import Catalogue
-    from builder.stack import Needed
+    from builder.catalogue.model import Catalogue
+    from builder.stack.resolve import ResolvedStack
     from builder.testing.connection import OpenStack
     from builder.testing.shared import Run
     from builder.testing.start import Settings
@@ -41,10 +44,10 @@ _OVERRIDES = {
 
 @dataclass(frozen=True)
 class Need:
-    """What a test needs: its own stack, and the cloud that it gets, which may be larger."""
+    """Needs of a test: its own stack, and the stack of its cloud, which may be larger."""
 
-    own: Needed
-    shared: Needed
+    own: ResolvedStack
+    shared: ResolvedStack
     scope: str
 
 
@@ -59,6 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("openstack", "clouds of builder")
     for name, what in _OVERRIDES.items():
         group.addoption(f"--openstack-{name}", metavar=name.upper(), help=what)
+    group.addoption(
+        "--openstack-images", action="append", type=Path, metavar="DIR",
+        help="folder of a service beside those of builder; repeatable",
+    )  # fmt: skip
+    parser.addini(
+        "openstack_images", "folders of services beside those of builder", type="paths", default=[]
+    )
     group.addoption("--openstack-keep", action="store_true", help="do not remove the clouds")
 
 
@@ -81,10 +91,11 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """What every selected test needs; a mistake in it ends the run before anything starts."""
+    """Collect the needs of all selected tests; a mistake ends the run before anything starts."""
     wanting = [item for item in items if "openstack" in getattr(item, "fixturenames", ())]
     if not wanting:
         return
+    spare_from_proxies()
     settings = _settings(config)
     try:
         catalogue = settings.catalogue()
@@ -120,16 +131,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if held is None:
         return
     run, keep = config.stash[_RUN], config.getoption("openstack_keep")
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second ^C would leave containers
     try:
-        with held:
+        with without_interrupts(), held:
             for name in run.names if keep else ():
                 sys.stderr.write(_how_to_use(name))
             run.remove(keep=keep)
     except BuilderError as error:
         sys.stderr.write(f"openstack: {error}\n")
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _how_to_use(name: str) -> str:
@@ -137,7 +145,7 @@ def _how_to_use(name: str) -> str:
 
 
 def _opened(config: pytest.Config, need: Need, test: str) -> Iterator[OpenStack]:
-    from builder.stack import FAULTS
+    from builder.stack.model import FAULTS
     from builder.testing.connection import session
     from builder.testing.faults import Faults
 
@@ -169,7 +177,7 @@ def _say(config: pytest.Config, text: str) -> None:
 
 @contextmanager
 def _no_traceback() -> Iterator[None]:
-    """What users can read instead of where builder raised it."""
+    """Show an error of builder as its message, without a traceback."""
     try:
         yield
     except BuilderError as error:
@@ -180,7 +188,14 @@ def _settings(config: pytest.Config) -> Settings:
     from builder.testing.start import Settings
 
     given = {name: config.getoption(f"openstack_{name}") for name in _OVERRIDES}
-    return Settings(**{name: value for name, value in given.items() if value})
+    variable = os.environ.get("BUILDER_IMAGES", "").split(os.pathsep)
+    folders = (
+        config.getoption("openstack_images")
+        or [Path(each) for each in variable if each]
+        or config.getini("openstack_images")
+    )
+    chosen = {name: value for name, value in given.items() if value}
+    return Settings(**chosen, folders=tuple(folders))
 
 
 def _run(config: pytest.Config) -> Run:
@@ -195,7 +210,7 @@ def _run(config: pytest.Config) -> Run:
 
 
 def _need(item: pytest.Item, settings: Settings, catalogue: Catalogue) -> Need:
-    """What the marker of a test says; raises ``UsageError`` with the test's place."""
+    """The stack in the marker of a test; raises ``UsageError`` with the test's place."""
     path, line, _ = item.location
     marker = item.get_closest_marker("openstack")
     try:
@@ -231,11 +246,11 @@ def _shared(needs: Sequence[Need], catalogue: Catalogue) -> list[Need]:
     for need in needs:
         release, nodes = home[_group(need.own)]
         wanted = groups[release, nodes]
-        services = {n: each.needs for n, each in catalogue.targets.items() if n in wanted}
+        services = {n: each.depends_on for n, each in catalogue.targets.items() if n in wanted}
         shared = replace(need.own, services=services, nodes=dict(nodes))
         result.append(replace(need, shared=shared))
     return result
 
 
-def _group(needed: Needed) -> tuple[str, tuple[tuple[str, str | None], ...]]:
+def _group(needed: ResolvedStack) -> tuple[str, tuple[tuple[str, str | None], ...]]:
     return needed.release, tuple(needed.nodes.items())

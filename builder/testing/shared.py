@@ -18,15 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.clouds import Cloud
+from builder.cloud.clouds import Cloud
 from builder.errors import BuilderError, StartError
-from builder.stack import COMPUTE
 from builder.testing import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from builder.stack import Needed
+    from builder.stack.resolve import ResolvedStack
     from builder.testing.start import Settings
 
 _PREFIX = "builder-pytest-"
@@ -35,7 +34,7 @@ _SETTLE = 5.0
 
 
 class Run:
-    """One run of pytest, whose first process makes it and removes it."""
+    """One run of pytest; its first process creates and removes the state of the run."""
 
     def __init__(self, directory: Path, notify: Callable[[str], None] = lambda _: None) -> None:
         self.directory = directory
@@ -53,10 +52,10 @@ class Run:
         held.enter_context(run._locked("owner", fcntl.LOCK_EX))
         return run, held
 
-    def cloud(self, needed: Needed, settings: Settings) -> Cloud:
-        """The run's cloud for ``needed``, started by the first who asks.
+    def cloud(self, needed: ResolvedStack, settings: Settings) -> Cloud:
+        """The run's cloud for ``needed``, started by the first call.
 
-        Raises what the start raised, to all who ask.
+        Raises what the start raised, in every process that asks.
         """
         key = key_of(needed)
         state = self.directory / f"{key}.json"
@@ -70,7 +69,7 @@ class Run:
         return _cloud(found)
 
     @contextmanager
-    def fresh(self, needed: Needed, settings: Settings, *, keep: bool) -> Iterator[Cloud]:
+    def fresh(self, needed: ResolvedStack, settings: Settings, *, keep: bool) -> Iterator[Cloud]:
         """A cloud of its own, removed at the end unless it is to ``keep``."""
         name = f"pytest-{self.id}-{secrets.token_hex(3)}"
         with self._locked("start", fcntl.LOCK_EX):
@@ -85,7 +84,9 @@ class Run:
                 self._begun(name).unlink()
 
     @contextmanager
-    def use(self, needed: Needed, *, alone: bool, mend: Callable[[], None]) -> Iterator[None]:
+    def use(
+        self, needed: ResolvedStack, *, alone: bool, mend: Callable[[], None]
+    ) -> Iterator[None]:
         """The right to be in the cloud for ``needed``, with others or ``alone``.
 
         ``mend`` is called first if a user that was alone crashed, or could not undo its faults.
@@ -97,7 +98,7 @@ class Run:
             with self._locked(f"{key}.gate", fcntl.LOCK_EX):
                 if broken.exists():
                     with self._locked(f"{key}.use", fcntl.LOCK_EX):
-                        if broken.exists():  # whoever was alone did not end as it should
+                        if broken.exists():  # the last exclusive user did not end as it should
                             mend()
                             broken.unlink()
                 kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
@@ -122,14 +123,14 @@ class Run:
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _start(self, needed: Needed, settings: Settings, name: str) -> dict[str, object]:
+    def _start(self, needed: ResolvedStack, settings: Settings, name: str) -> dict[str, object]:
         _remove_dead_runs()
         begun = self._begun(name)
         if begun.exists():
             start.remove(name, settle=_SETTLE)
         begun.touch()
         nodes = f", {len(needed.nodes)} compute nodes" if needed.nodes else ""
-        services = ", ".join(name for name in needed.targets if name != COMPUTE)
+        services = ", ".join(name for name in needed.targets if name != needed.compute)
         self.notify(f"starting {needed.release}: {services}{nodes}")
         try:
             cloud = settings.up(needed, name)
@@ -147,9 +148,10 @@ class Run:
             yield
 
 
-def key_of(needed: Needed) -> str:
-    """The same for whoever can share a cloud."""
-    what = [needed.release, *needed.targets, *map(str, needed.nodes.items())]
+def key_of(needed: ResolvedStack) -> str:
+    """The key of a cloud: equal for stacks that can share one."""
+    kind = [needed.stack.like or "", *(["tls"] if needed.stack.tls else [])]
+    what = [needed.release, *needed.targets, *map(str, needed.nodes.items()), *filter(None, kind)]
     return hashlib.sha256("\n".join(what).encode()).hexdigest()[:6]
 
 

@@ -1,4 +1,4 @@
-"""From what a test needs to a cloud that has it."""
+"""Starts a cloud that has what a test needs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import clouds
-from builder.config import installed_root, load_catalogue, project_root
+from builder.catalogue.config import installed_root, load_catalogue, project_root
+from builder.cloud import clouds
 from builder.errors import UsageError
-from builder.plan import DEFAULT_NAMESPACE, DEFAULT_REGISTRY
-from builder.prepare import Options
-from builder.stack import Needed, load_stack, make_stack
+from builder.options import DEFAULT_NAMESPACE, DEFAULT_REGISTRY, Naming, Options, Selection
+from builder.stack.resolve import ResolvedStack, load_stack, make_stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.clouds import Cloud
+    from builder.catalogue.model import Catalogue
+    from builder.cloud.clouds import Cloud
     from builder.engine import ContainerState
-    from builder.model import Catalogue
 
 log = logging.getLogger(__name__)
 remove = clouds.remove
@@ -27,12 +26,16 @@ remove = clouds.remove
 
 @dataclass(frozen=True)
 class Settings:
-    """Where images come from; ``release`` overrides that of every stack."""
+    """Where images come from; ``release`` overrides that of every stack.
+
+    ``folders`` have services beside those of the project.
+    """
 
     registry: str = DEFAULT_REGISTRY
     namespace: str = DEFAULT_NAMESPACE
     project: Path | None = None
     release: str | None = None
+    folders: tuple[Path, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -41,11 +44,11 @@ class Settings:
 
     def catalogue(self) -> Catalogue:
         """Raises ``ConfigError`` for a mistake in it."""
-        return load_catalogue(self.root)
+        return load_catalogue(self.root, self.folders)
 
     def needed(
         self, model: str | Path | None, given: Mapping[str, Any], catalogue: Catalogue | None = None
-    ) -> Needed:
+    ) -> ResolvedStack:
         """The closure of a stack, from a file or from arguments.
 
         Raises ``UsageError``, or ``ConfigError`` with the place in the file.
@@ -59,16 +62,17 @@ class Settings:
             )
         return load_stack(Path(model), catalogue, self.release)
 
-    def up(self, needed: Needed, name: str) -> Cloud:
-        """Start a cloud for ``needed``; raises what ``builder.clouds.up`` raises."""
+    def up(self, needed: ResolvedStack, name: str) -> Cloud:
+        """Start a cloud for ``needed``; raises what ``builder.cloud.clouds.up`` raises."""
         options = Options(
-            root=self.root,
-            releases=(needed.release,),
-            images=needed.targets,
-            registry=self.registry,
-            namespace=self.namespace,
+            Selection(self.root, (needed.release,), needed.targets, self.folders),
+            Naming(self.registry, self.namespace),
         )
-        return clouds.up(options, name=name, nodes=needed.nodes or None, progress=_log)
+        samples = needed.stack.like or "small"
+        return clouds.up(
+            options, name=name, nodes=needed.nodes or None,
+            samples=samples, tls=needed.stack.tls, progress=_log,
+        )  # fmt: skip
 
 
 def _log(state: ContainerState) -> None:

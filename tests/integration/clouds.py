@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import openstack
 
-from builder.smoke.cloud import settled
+from builder.smoke.cloud import wait_for_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +30,15 @@ PREFIX = "127.0.0.1:5001/openstack/openstack-"
 NAMESPACE = os.environ.get("BUILDER_TEST_NAMESPACE", "openstack")
 READY = 150.0
 
-OPENSTACK_IMAGES = ("keystone", "glance", "placement", "neutron", "nova-controller", "nova-compute")
+OPENSTACK_IMAGES = (
+    "keystone",
+    "glance",
+    "placement",
+    "neutron",
+    "cinder",
+    "nova-controller",
+    "nova-compute",
+)
 IMAGES = ("mariadb", "rabbitmq", *OPENSTACK_IMAGES)
 
 
@@ -197,7 +205,7 @@ class Cloud:
         found = admin.compute.create_server(
             name=server, image_id=image.id, flavor_id=flavor.id, networks="none"
         )
-        settled(admin, found, "ACTIVE")
+        wait_for_status(admin, found, "ACTIVE")
 
     def connect(self) -> Connection:
         """As admin, to the containers' own addresses."""

@@ -9,15 +9,16 @@ import shutil
 import signal
 import tempfile
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from builder import transport
-from builder.config import load_catalogue
-from builder.lock import locked_versions, read_lock
+from builder.catalogue.config import load_catalogue
+from builder.catalogue.lock import locked_versions, read_lock
+from builder.registry import http
 from tests.integration import clouds
 from tests.integration.clouds import NAMESPACE, ROOT, Cloud, docker, run
 from tests.integration.registries import Server, serving
@@ -26,10 +27,13 @@ from tests.integration.sets import Sets
 from tests.integration.workflow import Steps, run_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 _SMOKE = ("test_build", "test_ci", "test_digests", "test_platforms", "test_published")
-_PORTS = ("test_aio", "test_ci_cloud", "test_compose", "test_testing", "test_up")
+_PORTS = (
+    *("test_aio", "test_api_faults", "test_calls", "test_ci_cloud", "test_compose", "test_suite"),
+    *("test_restarts", "test_testing", "test_up"),
+)
 # With `pytest -n` a group is one process's: its tests share a set, or take the same ports.
 GROUPS = {**dict.fromkeys(_SMOKE, "smoke tests"), **dict.fromkeys(_PORTS, "ports")}
 # Each of its tests has a cloud of its own: they fill the time that the groups leave.
@@ -39,14 +43,20 @@ SINGLY = "test_start"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("clouds")
     for name, default, what in (
-        ("--orders", 6, "start orders that are tried"),
-        ("--kills", 8, "starts in which a container is killed"),
+        ("--orders", 1, "start orders that are tried"),
+        ("--kills", 1, "starts in which a container is killed"),
     ):
         text = f"number of {what} [default: {default}]"
         group.addoption(name, type=int, default=default, metavar="N", help=text)
+    text = "how long users of one API ask it beside each other [default: 4]"
+    group.addoption("--race-seconds", type=float, default=4, metavar="N", help=text)
     text = "also those of the other releases, whose images are pulled where they are not here"
     group.addoption("--every-release", action="store_true", help=text)
+    text = "take pictures of pages in a browser, into this directory; needs scripts/setup --browser"
+    group.addoption("--screenshots", type=Path, metavar="DIR", help=text)
     group.addoption("--emulate", action="store_true", help="also what runs in QEMU, for minutes")
+    text = "also what takes long and which quicker tests show in part"
+    group.addoption("--thorough", action="store_true", help=text)
 
 
 def pytest_configure() -> None:
@@ -56,8 +66,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--emulate"):
-        items[:] = [item for item in items if not item.get_closest_marker("emulated")]
+    for option, marker in (
+        ("--emulate", "emulated"),
+        ("--thorough", "thorough"),
+        ("--screenshots", "browser"),
+    ):
+        if not config.getoption(option):
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
     items.sort(key=lambda item: item.path.stem == SINGLY)
 
 
@@ -102,18 +117,51 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, range(metafunc.config.getoption(f"--{name}s")))
     if "release" in metafunc.fixturenames:
         every = metafunc.config.getoption("--every-release")
-        metafunc.parametrize("release", load_catalogue(ROOT).releases if every else ["zed"])
+        metafunc.parametrize("release", _releases() if every else ["zed"])
+    if "edge" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-release")
+        found = _releases()
+        newest_alone = metafunc.definition.get_closest_marker("newest") and not (
+            metafunc.config.getoption("--thorough")
+        )
+        edges = found if every else found[-1:] if newest_alone else [found[0], found[-1]]
+        metafunc.parametrize("edge", edges, scope="module")
+
+
+@cache
+def _releases() -> tuple[str, ...]:
+    """Of the catalogue, the oldest first."""
+    return tuple(load_catalogue(ROOT).releases)
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Every image of zed as the checkout describes it; seconds when nothing changed."""
-    if NAMESPACE == "openstack":
-        runs = tmp_path_factory.mktemp("runs")
-        argv = ("build", "--release", "zed", "--no-smoke", "--runs", str(runs))
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """Builds images of a release, all of the core unless some are named; once in a process."""
+
+    @cache
+    def build(release: str, *names: str) -> None:
+        if NAMESPACE != "openstack":
+            return
+        chosen = [word for name in names for word in ("--image", name)]
+        argv = ("build", "--release", release, *chosen, "--no-smoke")
         with locked("images"):
-            done = run(str(BUILDER), "--project", str(ROOT), *argv, limit=1200)
+            runs = str(tmp_path_factory.mktemp("runs"))
+            done = run(str(BUILDER), "--project", str(ROOT), *argv, "--runs", runs, limit=1200)
         assert done.code == 0, done.output
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def images(build_once: Callable[..., None]) -> None:
+    """The core of zed as the checkout describes it, and octavia; seconds if nothing changed."""
+    build_once("zed", *clouds.IMAGES, "aio", "octavia")
+
+
+@pytest.fixture(scope="module")
+def edge_images(edge: str, build_once: Callable[..., None]) -> None:
+    """The core of the oldest or the newest release."""
+    build_once(edge)
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +210,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a damaged registry answers is tried again only once."""
-    monkeypatch.setattr(transport, "RETRIES", transport.RETRIES.new(total=1))
+    monkeypatch.setattr(http, "RETRIES", http.RETRIES.new(total=1))
 
 
 @pytest.fixture
@@ -198,6 +246,13 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
 def published(steps: Steps) -> Run:
     """The same, as a run."""
     return steps.run
+
+
+@pytest.fixture
+def screenshots(pytestconfig: pytest.Config) -> Path:
+    directory: Path = pytestconfig.getoption("--screenshots")
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory.resolve()
 
 
 @pytest.fixture

@@ -21,16 +21,24 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 
-from builder import transport
 from builder.errors import PublishError
-from builder.publish import publish
-from builder.registry import Repository, digest_of
-from builder.tags import Names
+from builder.manifest import REFERRERS, SIGNATURE
+from builder.options import Signing
+from builder.publish.publish import publish
+from builder.publish.tags import Names
+from builder.registry import http
+from builder.registry.referrers import tag_of
+from builder.registry.repository import Repository, digest_of
+from builder.trust.attestations import Document, Predicate
+from builder.trust.inventory import lost_attachments
+from builder.trust.sign import signer
+from tests.integration.quirks import fronting
 from tests.integration.reader import Reader, read_all_the_time
 from tests.integration.registries import (
     FAULTS,
@@ -45,7 +53,7 @@ from tests.integration.registries import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 RELEASES = {
@@ -60,7 +68,14 @@ KINDS = (
     *(f"registry: {fault}" for fault in FAULTS),
     *("registry: all of that, often", "registry killed", "registry stopped", "full disk"),
     *("two publishers", "two releases", "untested set"),
+    *("other: mount", "other: HEAD", "other: HEAD without a length", "other: tag 409"),
+    *("other: kept offset", "other: referrers", "other: referrers refused"),
+    *("refuses: must exist", "refuses: immutable 400", "refuses: no artifacts"),
+    *("a cleaner took tags", "a cleaner took what has no tag", "damaged signature"),
 )
+_SBOM = Document(Predicate.SPDX, b'{"spdxVersion": "SPDX-2.3", "packages": []}')
+# A front may refuse in many ways.
+_STATUSES = {"mount": (400, 404, 405, 500), "HEAD": (403, 404, 405)}
 # Requests that a publication of the small set makes, about.
 _REQUESTS = 200
 _AT_JOURNAL = 60
@@ -77,6 +92,7 @@ class Task:
     digests: dict[str, str]
     release: str
     passed: bool = True
+    sign_key: str = ""
     signal: int = 0
     at: int = 0
     answered: bool = False
@@ -90,16 +106,19 @@ def publisher(task: Task, log: str) -> None:
         os.dup2(stream.fileno(), 2)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    transport.TIMEOUT = (2.0, 3.0)
-    transport.RETRIES = transport.RETRIES.new(total=5, backoff_factor=0.05, backoff_max=1)
-    transport.CONNECTIONS = 4
+    http.TIMEOUT = (2.0, 3.0)
+    http.RETRIES = http.RETRIES.new(total=5, backoff_factor=0.05, backoff_max=1)
+    http.CONNECTIONS = 4
     if task.signal:
         _signal_at(task)
     names, versions = RELEASES[task.release]
     tested = make_set(task.address, task.digests, release=task.release, versions=versions)
     tested = tested.model_copy(update={"checks_passed": int(task.passed)})
+    attacher = signer(Signing(sign_key=task.sign_key), task.address) if task.sign_key else None
+    documents = dict.fromkeys(task.digests, (_SBOM,)) if attacher else {}
+    source = LayoutSource(Path(task.layout))
     try:
-        publish(tested, names, LayoutSource(Path(task.layout)))
+        publish(tested, names, source, attacher=attacher, documents=documents)
     except PublishError as error:
         logging.error("%s", error)
         os._exit(1)
@@ -110,7 +129,7 @@ def publisher(task: Task, log: str) -> None:
 
 
 def _signal_at(task: Task) -> None:
-    send = transport.Connection.request
+    send = http.Connection.request
     lock = threading.Lock()
     state = {"left": task.at, "counting": not task.after_journal}
 
@@ -126,7 +145,7 @@ def _signal_at(task: Task) -> None:
             os.kill(os.getpid(), task.signal)
         return answer
 
-    transport.Connection.request = request  # type: ignore[method-assign]
+    http.Connection.request = request  # type: ignore[method-assign]
 
 
 @dataclass
@@ -139,6 +158,7 @@ class Bench:
     context: ForkServerContext
     full: bool
     counts: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     number: int = 0
     done: int = 0
@@ -147,11 +167,19 @@ class Bench:
     def log(self) -> str:
         return str(self.directory / "publishers.log")
 
-    def task(self, release: str = "zed", **given: Any) -> Task:
+    @cached_property
+    def key(self) -> str:
+        """A private key, made once."""
+        argv = ["cosign", "generate-key-pair", "--output-key-prefix", str(self.directory / "k")]
+        env = {**os.environ, "COSIGN_PASSWORD": ""}
+        subprocess.run(argv, env=env, check=True, capture_output=True, timeout=60)
+        return str(self.directory / "k.key")
+
+    def task(self, release: str = "zed", *, size: int = 20_000, **given: Any) -> Task:
         """A new set, which has passed unless ``given`` says otherwise."""
         self.number += 1
         layout = self.directory / f"set-{self.number}"
-        digests = make_images(layout, self.random.randrange(2**32), size=20_000)
+        digests = make_images(layout, self.random.randrange(2**32), size=size)
         if given.get("passed", True):
             with (self.directory / "allowed").open("a") as stream:
                 stream.writelines(f"{digest}\n" for digest in digests.values())
@@ -174,10 +202,10 @@ class Bench:
     def run(self, task: Task) -> int | None:
         return self.end(self.start(task))[0]
 
-    def faults(self, count: int) -> None:
+    def faults(self, count: int, kinds: Sequence[str]) -> None:
         """Let ``count`` faults happen, each followed by a publication that must end well."""
         for number in range(count):
-            kind = KINDS[number % len(KINDS)]
+            kind = kinds[number % len(kinds)]
             before = len(self.failures)
             task = self.happen(kind)
             task = replace(task, signal=0)
@@ -211,6 +239,10 @@ class Bench:
             return self._signalled(kind)
         if kind.startswith("registry: "):
             return self._through_proxy(kind.removeprefix("registry: "))
+        if kind.startswith("other: "):
+            return self._otherwise(kind.removeprefix("other: "))
+        if kind.startswith("refuses: "):
+            return self._refused(kind.removeprefix("refuses: "))
         if kind in ("registry killed", "registry stopped"):
             return self._restarted(signal.SIGKILL if "killed" in kind else signal.SIGTERM)
         return {
@@ -218,6 +250,9 @@ class Bench:
             "two publishers": self._two_publishers,
             "two releases": self._two_releases,
             "untested set": self._untested,
+            "a cleaner took tags": lambda: self._cleaned(tagged=True),
+            "a cleaner took what has no tag": lambda: self._cleaned(tagged=False),
+            "damaged signature": self._damaged_signature,
         }[kind]()
 
     def _signalled(self, kind: str) -> Task:
@@ -241,7 +276,75 @@ class Bench:
         with proxying(self.server.port, seed=seed, rate=rate, faults=faults) as proxy:
             task = self.task()
             code = self.run(_through(task, proxy))
+        self.injected.update(proxy.counts)
         self.counts[f"{fault}: exit {code}"] += 1
+        return task
+
+    def _otherwise(self, kind: str) -> Task:
+        """A registry that behaves as another kind does takes the set all the same."""
+        statuses = _STATUSES.get(kind)
+        quirk = f"{kind} {self.random.choice(statuses)}" if statuses else kind
+        with fronting(self.server.port, quirk) as front:
+            size = 200_000 if kind == "kept offset" else 20_000
+            signed = {"sign_key": self.key} if "referrers" in kind else {}
+            task = self.task(size=size, **signed)
+            code = self.run(replace(task, address=f"127.0.0.1:{front.port}"))
+        if code != 0:
+            self.failures.append(f"a registry with {quirk}: exit {code}")
+        self.injected[f"other: {kind}"] += sum(front.counts.values())
+        self.counts[f"other: {quirk}"] += 1
+        return task
+
+    def _refused(self, quirk: str) -> Task:
+        """What a registry refuses always leaves all tags as they were, or a journal."""
+        with fronting(self.server.port, quirk) as front:
+            task = self.task()
+            code = self.run(replace(task, address=f"127.0.0.1:{front.port}"))
+        if code != 1:
+            self.failures.append(f"a registry that refuses: {quirk}: exit {code}")
+        self.injected[f"refuses: {quirk}"] += front.counts.get("refused", 0)
+        self.counts[f"refuses: {quirk}"] += 1
+        return task
+
+    def _signed(self) -> tuple[Task, list[tuple[Repository, str]]]:
+        """A set that is published with signatures, and where its images are."""
+        task = self.task(sign_key=self.key)
+        if (code := self.run(task)) != 0:
+            self.failures.append(f"a signed set: exit {code}")
+        images = [
+            (Repository(f"{task.address}/openstack/openstack-{target}"), digest)
+            for target, digest in task.digests.items()
+        ]
+        return task, images
+
+    def _cleaned(self, *, tagged: bool) -> Task:
+        """A cleaner took the tags of signatures, or manifests that only an index names."""
+        task, images = self._signed()
+        for repository, digest in images:
+            index = repository.manifest(tag_of(digest))
+            assert index
+            gone = [str(each["digest"]) for each in index.content["manifests"]]
+            if tagged:
+                tags = (f"{tag_of(digest)}{end}" for end in ("", ".sig", ".att"))
+                gone = [there for tag in tags if (there := repository.resolve(tag))]
+            for each in gone:
+                repository.delete(each)
+        self.counts[f"cleaned: {'tags' if tagged else 'no tags'}"] += 1
+        return task
+
+    def _damaged_signature(self) -> Task:
+        task, images = self._signed()
+        for repository, digest in images:
+            signature = repository.manifest(f"{tag_of(digest)}.sig")
+            assert signature
+            lost = self.random.choice((signature.digest, signature.content["layers"][0]["digest"]))
+            if lost == signature.digest:
+                self.server.blob(lost).write_bytes(b"garbage")
+            else:
+                self.server.blob(lost).unlink()
+        self.server.stop()  # it keeps descriptors in memory
+        self.server.start()
+        self.counts["damaged signatures"] += 1
         return task
 
     def _restarted(self, number: int) -> Task:
@@ -309,10 +412,19 @@ class Bench:
                 there = answer.headers.get("Docker-Content-Digest") if answer else None
                 if there != digest:
                     self.failures.append(f"{target}:{tag} names {there}, not {digest}")
+            if task.sign_key:
+                self._check_attached(target, digest)
         left = reader.get("GET", "openstack-set/tags/list")
         assert left is not None
         if "_journal" in left.json()["tags"]:
             self.failures.append("the journal is left")
+
+    def _check_attached(self, target: str, digest: str) -> None:
+        repository = Repository(f"{self.server.address}/openstack/openstack-{target}")
+        kinds = (SIGNATURE, _SBOM.predicate.name, REFERRERS)
+        self.failures += [
+            f"{target} lacks {each}" for each in lost_attachments(repository, digest, kinds)
+        ]
 
 
 def _through(task: Task, proxy: Proxy) -> Task:
@@ -333,7 +445,9 @@ def _disk(path: Path) -> Iterator[bool]:
             subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-def run(count: int, seed: int, directory: Path) -> tuple[Bench, dict[str, Any]]:
+def run(
+    count: int, seed: int, directory: Path, kinds: Sequence[str] = KINDS
+) -> tuple[Bench, dict[str, Any]]:
     """Let ``count`` faults happen, or as many as there are before an interrupt."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -352,9 +466,9 @@ def run(count: int, seed: int, directory: Path) -> tuple[Bench, dict[str, Any]]:
         )
         reader.start()
         stack.callback(reader.kill)
-        bench.run(bench.task())
         with suppress(KeyboardInterrupt):
-            bench.faults(count)
+            bench.run(bench.task())
+            bench.faults(count, kinds)
         stop.set()
         reader.join(_LIMIT)
         return bench, json.loads(result.read_text())

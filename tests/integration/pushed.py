@@ -68,7 +68,7 @@ def _put_blob(repository: str, content: bytes) -> dict[str, Any]:
     begun = requests.post(f"http://{host}/v2/{name}/blobs/uploads/", timeout=30)
     begun.raise_for_status()
     answer = requests.put(
-        begun.headers["Location"],
+        requests.compat.urljoin(begun.url, begun.headers["Location"]),
         params={"digest": _digest(content)},
         data=content,
         headers={"Content-Type": "application/octet-stream"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from builder.layout import MANIFESTS
+from builder.registry.oci_layout import MANIFESTS
 from tests.integration.registries import TARGETS
 
 
@@ -49,7 +49,8 @@ class Reader:
             tags = (listing.json().get("tags") or []) if listing and listing.ok else []
             known = {tag for repository, tag in self.seen.tags if repository == name}
             for tag in sorted(known.union(tags)):
-                if tag.startswith("_"):  # locks and the journal are not for readers
+                # Locks and the journal are not for readers, and a cleaner may take signatures.
+                if tag.startswith(("_", "sha256-")):
                     continue
                 if builds or "-2" not in tag or tag not in known:
                     self.resolve(name, tag)
@@ -94,7 +95,7 @@ class Reader:
     def read_set(self, name: str, tag: str, manifest: dict[str, Any]) -> None:
         blob = self.get("GET", f"{name}/blobs/{manifest['layers'][0]['digest']}")
         if blob is None:
-            del self.seen.tags[name, tag]
+            self.seen.tags.pop((name, tag), None)  # the pull before may have forgotten it
             return
         for image in blob.json()["images"]:
             repository = image["reference"].rsplit(":", 1)[0].rsplit("/", 1)[1]

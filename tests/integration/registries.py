@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import random
 import re
 import signal
@@ -19,8 +18,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from builder.layout import MANIFEST, Layout, read_layout
-from builder.record import ImageRecord, SetRecord
+from builder.loopback import spare_from_proxies
+from builder.manifest import ImageRecord, SetRecord
+from builder.registry.oci_layout import MANIFEST, Layout, read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -213,7 +213,7 @@ class LayoutSource:
         self.asked = 0
 
     @contextmanager
-    def __call__(self, images: Sequence[ImageRecord]) -> Iterator[Layout]:
+    def open_layout(self, images: Sequence[tuple[str, str]]) -> Iterator[Layout]:
         assert images
         self.asked += 1
         yield read_layout(self.path)
@@ -357,4 +357,4 @@ def proxying(target: int, **options: Any) -> Iterator[Proxy]:
         proxy.close()
 
 
-os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")
+spare_from_proxies()

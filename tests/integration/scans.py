@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from builder import pipeline
-from builder.config import load_catalogue
-from builder.prepare import Options
+from builder.catalogue.config import load_catalogue
+from builder.options import BuildOptions, Naming, Options, Selection
 from tests.integration.clouds import ROOT, docker
 from tests.integration.runs import BUILDER
 
@@ -47,11 +48,20 @@ class Bench:
     namespace: str
 
     def scan(self, *options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        return self._run((), options, env)
+
+    def scan_verbosely(self, *options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        """With the commands that are run on stderr."""
+        return self._run(("--verbose",), options, env)
+
+    def _run(
+        self, before: tuple[str, ...], options: tuple[str | Path, ...], env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         given = {"XDG_CACHE_HOME": str(self.cache), **env}
         clean = {key: value for key, value in os.environ.items() if not key.startswith("TRIVY_")}
         names = ("--release", "zed", "--namespace", self.namespace, "--runs", self.root / "runs")
         return subprocess.run(
-            [BUILDER, "--project", self.root, "scan", *names, *options],
+            [BUILDER, *before, "--project", self.root, "scan", *names, *options],
             env=clean | given, cwd=self.root, capture_output=True, text=True, timeout=120,
             check=False,
         )  # fmt: skip
@@ -86,11 +96,17 @@ def fill(root: Path, versions: dict[str, str]) -> None:
 
 
 @contextmanager
-def project(root: Path, versions: dict[str, str]) -> Iterator[Bench]:
-    """A project whose only image has those packages, built by `builder build`."""
-    packages = {name for each in load_catalogue(ROOT).recipes.values() for name in each.packages}
+def project(root: Path, versions: dict[str, str], patch: str = "") -> Iterator[Bench]:
+    """A project whose only image has those packages, built by `builder build`.
+
+    ``patch`` is the text of a back-port.
+    """
+    whole = load_catalogue(ROOT)
+    packages = {name for each in whole.with_optional().recipes.values() for name in each.packages}
+    optional = [name for each in whole.optional for name in whole.recipes[each].packages]
     (root / "locks").mkdir(parents=True)
-    shutil.copy(ROOT / "versions.yaml", root)
+    text = (ROOT / "versions.yaml").read_text(encoding="utf-8")
+    write(root / "versions.yaml", re.sub(rf"(?m)^ +({'|'.join(optional)}): .*\n", "", text))
     shutil.copy(ROOT / "locks/zed.txt", root / "locks")
     recipe = root / "images/keystone"
     settings = {"summary": "small", "packages": sorted(packages), "targets": {}}
@@ -99,6 +115,8 @@ def project(root: Path, versions: dict[str, str]) -> Iterator[Bench]:
     YAML().dump(settings, recipe / "image.yaml")
     write(recipe / "Dockerfile.j2", "FROM scratch AS keystone\nCOPY root/ /\nUSER 42\n")
     fill(recipe / "root", versions)
+    if patch:
+        write(recipe / "patches/security/01-fix.patch", patch)
     bench = Bench(root, root / "cache", f"scan-{uuid.uuid4().hex[:8]}")
     try:
         list(pipeline.build(options(bench), run_smoke=False, push=False))
@@ -109,9 +127,10 @@ def project(root: Path, versions: dict[str, str]) -> Iterator[Bench]:
 
 def options(bench: Bench) -> Options:
     return Options(
-        bench.root, ("zed",), namespace=bench.namespace, base_image="none",
-        runs=bench.root / "builds",
-    )  # fmt: skip
+        Selection(bench.root, ("zed",)),
+        Naming(namespace=bench.namespace),
+        BuildOptions(base_image="none", runs=bench.root / "builds"),
+    )
 
 
 def reference(bench: Bench) -> str:

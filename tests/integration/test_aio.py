@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,25 +12,27 @@ from typing import TYPE_CHECKING, Any
 import openstack
 import pytest
 
-from builder.smoke.cloud import settled
+from builder.smoke.cloud import wait_for_status
 from tests.integration import clouds
-from tests.integration.clouds import docker, run, until, until_healthy
+from tests.integration.clouds import ROOT, docker, run, until, until_healthy
+from tests.integration.proxies import proxied_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from openstack.connection import Connection
 
+FIRST = ROOT / "docs/index.md"
 PORTS = {"identity": 5000, "image": 9292, "compute": 8774, "network": 9696, "placement": 8778}
 PATHS = {"identity": "/v3", "compute": "/v2.1"}
 
 
 @contextmanager
-def aio(*options: str) -> Iterator[str]:
-    """A container that was started with nothing but these options."""
+def aio(*options: str, client: Sequence[str] = ()) -> Iterator[str]:
+    """A container that was started with nothing but these options, by Docker's own client."""
     name = clouds.unique("aio")
     published = [word for port in PORTS.values() for word in ("-p", f"127.0.0.1::{port}")]
-    docker("run", "-d", "--name", name, *published, *options, clouds.image("aio"))
+    docker(*client, "run", "-d", "--name", name, *published, *options, clouds.image("aio"))
     try:
         yield name
     finally:
@@ -36,8 +40,13 @@ def aio(*options: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def container(images: None) -> Iterator[str]:  # noqa: ARG001  (only needed)
-    with aio() as name:
+def container(
+    images: None,  # noqa: ARG001  (only needed)
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Between its services there is none of the proxies that Docker's client gives it."""
+    config = proxied_client(tmp_path_factory.mktemp("docker"))
+    with aio(client=("--config", str(config))) as name:
         until_healthy(name)
         yield name
 
@@ -68,7 +77,7 @@ def boot(cloud: Connection, name: str) -> Any:
     found = cloud.compute.create_server(
         name=name, image_id=image.id, flavor_id=flavor.id, networks="none"
     )
-    return settled(cloud, found, "ACTIVE")
+    return wait_for_status(cloud, found, "ACTIVE")
 
 
 def hosts(cloud: Connection) -> dict[str, str]:
@@ -76,23 +85,39 @@ def hosts(cloud: Connection) -> dict[str, str]:
 
 
 def test_a_server_boots_from_outside_and_from_inside(container: str) -> None:
+    """Inside by the command of the documentation's first page."""
     boot(connect(container), "outside")
-    create = ("server", "create", "--image", "fake", "--flavor", "m1.tiny", "--wait")
-    docker("exec", container, "openstack", *create, "inside")
+    (line,) = re.findall(r"^docker exec .*", FIRST.read_text(encoding="utf-8"), re.MULTILINE)
+    _, _, _, *command = shlex.split(line)
+    docker("exec", container, *command)
     listed = docker("exec", container, "openstack", "server", "list", "-f", "json")
     found = {each["Name"]: each["Status"] for each in json.loads(listed)}
-    assert found == {"outside": "ACTIVE", "inside": "ACTIVE"}
+    assert found == {"outside": "ACTIVE", "first": "ACTIVE"}
 
 
-def test_the_catalog_is_that_of_published_ports(container: str) -> None:
-    catalog = connect(container).identity.get("/auth/catalog").json()["catalog"]
-    found = {
-        entry["type"]: {endpoint["url"] for endpoint in entry["endpoints"]} for entry in catalog
+def test_its_services_keep_the_proxy_for_what_is_outside(container: str) -> None:
+    oldest = "tr '\\0' '\\n' </proc/$(pgrep --oldest -f 'contract launch nova')/environ"
+    environment = docker("exec", container, "sh", "-c", oldest).splitlines()
+    values = dict(line.split("=", 1) for line in environment if "=" in line)
+    assert values["HTTP_PROXY"] == values["http_proxy"] == "http://127.0.0.1:9"
+    exempt = values["NO_PROXY"].split(",")
+    assert {"example.org", "127.0.0.1", "glance", "controller"} <= set(exempt)
+
+
+def test_public_endpoints_are_at_the_port_that_was_asked(container: str) -> None:
+    """keystone's is published under another number, and serves all APIs."""
+    found = endpoints(connect(container))
+    inside = {kind: f"http://127.0.0.1:{port}{PATHS.get(kind, '')}" for kind, port in PORTS.items()}
+    for interface in ("internal", "admin"):
+        assert {kind: found[kind, interface] for kind in PORTS} == inside
+    asked = url(container, "identity").removesuffix("/v3")
+    assert {kind: found[kind, "public"] for kind in PORTS} == {
+        "identity": f"{asked}/v3",
+        "image": f"{asked}/image",
+        "compute": f"{asked}/compute/v2.1",
+        "network": f"{asked}/network",
+        "placement": f"{asked}/placement",
     }
-    addresses = {kind: f"http://127.0.0.1:{port}" for kind, port in PORTS.items()}
-    addresses["identity"] += "/v3"
-    addresses["compute"] += "/v2.1"
-    assert found == {kind: {address} for kind, address in addresses.items()}
 
 
 def test_only_its_own_processes_are_listed_as_services(container: str) -> None:
@@ -153,16 +178,74 @@ def test_a_restart_keeps_what_was_made() -> None:
 
 
 def test_passwords_and_addresses_of_ones_own() -> None:
-    own = ("-e", "ADMIN_PASS=secret", "-e", "NOVA_PASS=hidden", "-e", "PUBLIC_HOST=cloud.test")
-    with aio(*own, "--add-host", "cloud.test:127.0.0.1") as name:
+    """A public address need not be one that the container can reach."""
+    own = ("-e", "ADMIN_PASS=secret", "-e", "NOVA_PASS=hidden", "-e", "PUBLIC_HOST=cloud.invalid")
+    with aio(*own, "-e", "KEYSTONE_ADMIN_URL=http://admin.invalid:1/v3") as name:
         until_healthy(name)
         cloud = connect(name, "secret")
         boot(cloud, "own")
-        urls = [
-            endpoint["url"]
-            for entry in cloud.identity.get("/auth/catalog").json()["catalog"]
-            for endpoint in entry["endpoints"]
-        ]
-        assert [each for each in urls if not each.startswith("http://cloud.test:")] == []
+        docker("exec", name, "openstack", "server", "show", "own")
+        found = endpoints(cloud)
+        admin = found.pop(("identity", "admin"))
+        assert admin == "http://admin.invalid:1/v3"
+        hosts = {
+            "public": "http://cloud.invalid:", "internal": "http://127.0.0.1:",
+            "admin": "http://127.0.0.1:",
+        }  # fmt: skip
+        assert [url for (_, side), url in found.items() if not url.startswith(hosts[side])] == []
         with pytest.raises(openstack.exceptions.SDKException, match="401"):
             connect(name).authorize()
+
+
+def endpoints(cloud: Connection) -> dict[tuple[str, str], str]:
+    """The catalog by type and interface."""
+    return {
+        (entry["type"], endpoint["interface"]): endpoint["url"]
+        for entry in cloud.identity.get("/auth/catalog").json()["catalog"]
+        for endpoint in entry["endpoints"]
+    }
+
+
+@pytest.mark.thorough
+def test_a_compute_that_it_has_no_more_is_forgotten() -> None:
+    with aio("-e", "COMPUTES=1") as name:
+        until_healthy(name)
+        cloud = connect(name)
+        assert hosts(cloud) == {"node1": "up"}
+        providers = cloud.placement.get("/resource_providers").json()["resource_providers"]
+        assert {each["name"] for each in providers} == {"node1"}
+
+
+@pytest.mark.thorough
+def test_what_a_tester_has_changed_stays_until_the_environment_changes() -> None:
+    with aio() as name:
+        until_healthy(name)
+        cloud = connect(name)
+        (public,) = cloud.identity.get("/endpoints?interface=public").json()["endpoints"][:1]
+        changed = {"endpoint": {"url": "http://changed.invalid"}}
+        cloud.identity.patch(f"/endpoints/{public['id']}", json=changed).json()
+        started = clouds.now()
+        docker("restart", "-t", "10", name)
+        until_healthy(name, since=started)
+        assert "http://changed.invalid" in endpoints(connect(name)).values()
+
+
+@pytest.mark.thorough
+def test_options_of_novas_programs_are_heeded() -> None:
+    """Workers of a program that shares a process by default, and rare reports, are no illness."""
+    own = ("OS_CONDUCTOR__WORKERS=2", "OS_DEFAULT__REPORT_INTERVAL=30", "API_THREADS=2")
+    with aio(*(word for each in own for word in ("-e", each))) as name:
+        until_healthy(name)
+        assert "Starting 2 workers" in run("docker", "logs", name).output
+        assert "API_THREADS is a legacy name, used as API_WORKERS" in docker("logs", name)
+        boot(connect(name), "twice")
+        # Longer than four of the default reports.
+        time.sleep(24)
+        docker("exec", name, "contract", "healthcheck")
+
+
+def test_a_number_that_is_none_is_named() -> None:
+    done = run("docker", "run", "--rm", "-e", "API_WORKERS=abc", clouds.image("aio"), limit=60)
+    assert done.code == 1
+    assert "API_WORKERS=abc: expected a number from 1 to 64" in done.output
+    assert "Traceback" not in done.output

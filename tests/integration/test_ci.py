@@ -1,4 +1,4 @@
-"""The scheduled CI's files under the checkers of their systems, which find what is made wrong."""
+"""The CI's files under the checkers of their systems, which find what is made wrong."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from builder.ci import SYSTEMS, child_pipeline, definition
+from tests.integration.clouds import ROOT
 from tests.integration.workflow import release_manifest, run_step
 
 if TYPE_CHECKING:
@@ -25,11 +26,23 @@ SCHEMAS = {
     "github": ("vendor.github-workflows",),
     "gitlab": ("vendor.gitlab-ci", "--data-transform=gitlab-ci"),
 }
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
 FILES = {
     "rebuild": ("github", definition("github")),
     "gitlab-ci": ("gitlab", definition("gitlab")),
     "child": ("gitlab", child_pipeline(["zed", "2025.1"])),
     "empty child": ("gitlab", child_pipeline([])),
+    "pull request": ("github", read(".github/workflows/pull-request.yml")),
+    "merge request": ("gitlab", read("ci/merge-request.yml")),
+    "pages": ("github", read(".github/workflows/pages.yml")),
+    "release": ("github", read(".github/workflows/release.yml")),
+    "pages of gitlab": ("gitlab", read("ci/pages.yml")),
+    "all of gitlab": ("gitlab", read("ci/gitlab-all.yml")),
 }
 
 
@@ -87,8 +100,9 @@ def test_the_schema_finds(tmp_path: Path, name: str, old: str, new: str, said: s
     assert said in done.stdout
 
 
-def test_actionlint() -> None:
-    done = actionlint(definition("github"))
+@pytest.mark.parametrize("name", ["rebuild", "pull request", "pages", "release"])
+def test_actionlint(name: str) -> None:
+    done = actionlint(FILES[name][1])
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -113,7 +127,9 @@ def scripts(text: str) -> dict[str, Sequence[str]]:
     return {name: job["script"] for name, job in jobs if "script" in job}
 
 
-@pytest.mark.parametrize("name", ["gitlab-ci", "child", "empty child"])
+@pytest.mark.parametrize(
+    "name", ["gitlab-ci", "child", "empty child", "merge request", "pages of gitlab"]
+)
 def test_the_shell_of_gitlab(name: str) -> None:
     for script in scripts(FILES[name][1]).values():
         done = check("shellcheck", "--shell=bash", "-", text="\n".join(script))
@@ -132,8 +148,10 @@ def test_the_report(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/2025.1.txt").write_text("".join(f"{n}\n" for n in range(30)))
     (tmp_path / "runs/zed.txt").write_text("error: no\n")
+    (tmp_path / "runs/20261128T100000-abcd").mkdir()
+    (tmp_path / "runs/20261128T100000-abcd/summary.md").write_text("Everything passed.\n")
     shown = report()
-    assert shown.startswith("## 2025.1\n\n```\n10\n")
+    assert shown.startswith("Everything passed.\n\n## 2025.1\n\n```\n10\n")
     assert shown.endswith("29\n```\n\n## zed\n\n```\nerror: no\n```\n\n")
 
 
@@ -148,9 +166,12 @@ def test_the_steps_build_what_is_stale_and_then_nothing(steps: Steps) -> None:
     summary = (checkout / "summary").read_text()
     assert "## zed" in summary
     assert "pushed: yes" in summary
+    assert f"| zed | passed | {len(steps.run.report['images'])} |" in summary
 
     found = run_step(checkout, "matrix", "list")
     assert (json.loads(found["matrix"]), found["empty"]) == ({"release": []}, "true")
+    others = run_step(checkout, "matrix", "list", SERVICES="")  # octavia is nowhere
+    assert json.loads(others["matrix"]) == {"release": ["zed"]}
     run_step(checkout, "build", "build", RELEASE="zed")
     assert "nothing to do" in (checkout / "runs/zed.txt").read_text()
     again = release_manifest()

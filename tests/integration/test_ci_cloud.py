@@ -73,6 +73,17 @@ def test_the_shell(script: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_include_installs_nothing_that_nobody_chose(tmp_path: Path) -> None:
+    assert "OPENSTACK_BUILDER" not in job()["variables"]
+    done = subprocess.run(
+        ["bash", "-e"], input="\n".join(job()["before_script"]), cwd=tmp_path, env={},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "OPENSTACK_BUILDER: set it to openstack-builder @ git+https://" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def bash(script: str, directory: Path, **env: str) -> None:
     argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
     path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"

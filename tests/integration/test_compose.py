@@ -7,14 +7,19 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 from ruamel.yaml import YAML
 
+from builder.catalogue.config import load_catalogue
+from builder.smoke import apis_of
 from builder.smoke.cloud import Cloud as Connections
-from builder.smoke.cloud import settled
+from builder.smoke.cloud import wait_for_status
 from tests.integration import clouds
 from tests.integration.clouds import IMAGES, NAMESPACE, OPENSTACK_IMAGES, docker, run, until
+from tests.integration.test_gateway import addresses, token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +41,10 @@ def printed(*options: str) -> dict[str, Any]:
 class Set:
     """A compose project of the printed file, with its images pinned by digest."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, computes: int = 1) -> None:
         self.name = clouds.unique("set")
         self.file = directory / "compose.yaml"
-        self.document = printed("--pin", "--computes", "1")
+        self.document = printed("--pin", "--computes", str(computes))
         self.file.write_text(json.dumps(self.document), encoding="utf-8")
 
     def compose(self, *argv: str, limit: float = 240) -> str:
@@ -66,7 +71,8 @@ class Set:
             if "ports" in service
         )
         services = {each["service"]: [each["name"]] for each in found}
-        return Connections(found, services, {}).connect(user, password, user)
+        apis = apis_of(load_catalogue(clouds.ROOT))
+        return Connections(found, services, {}, apis, ()).connect(user, password, user)
 
     def start_compute(self, name: str, *options: str) -> str:
         """One more compute beside those of the file, started by hand."""
@@ -104,7 +110,7 @@ def boot(admin: Connection, name: str, host: str | None = None) -> str:
     server = admin.compute.create_server(
         name=name, image_id=image, flavor_id="1", networks="none", **where
     )
-    return str(settled(admin, server, "ACTIVE").compute_host)
+    return str(wait_for_status(admin, server, "ACTIVE").compute_host)
 
 
 def hypervisors(admin: Connection) -> list[dict[str, Any]]:
@@ -173,6 +179,28 @@ def test_the_client_works_in_every_container(cloud_set: Set, name: str) -> None:
     assert "first" in [server["Name"] for server in listed]
     demo = ("openstack", "--os-cloud", "demo", "server", "list", "-f", "json")
     assert json.loads(cloud_set.exec(name, *demo)) == []
+
+
+def test_one_port_of_a_set_serves_all_of_it(admin: Connection) -> None:
+    """keystone's, which is published; the catalog has what the set has been told to publish."""
+    base = urlsplit(admin.config.auth["auth_url"])._replace(path="").geturl()
+    key, catalog = token(base)
+    assert catalog["compute"] == "http://127.0.0.1:8774/v2.1"
+    headers = {"X-Auth-Token": key}
+    for path in ("compute/v2.1/flavors?limit=1", "network/v2.0/networks?limit=1", "compute/"):
+        answer = requests.get(f"{base}/{path}", headers=headers, timeout=60)
+        found = addresses(answer.json())
+        assert found, path
+        assert [each for each in found if not each.startswith(f"{base}/")] == [], path
+    body = {"name": "chunks", "disk_format": "raw", "container_format": "bare"}
+    made = requests.post(f"{base}/image/v2/images", json=body, headers=headers, timeout=60)
+    assert made.headers["Location"].startswith(f"{base}/image/v2/images/")
+    file = f"{made.headers['Location']}/file"
+    kind = {"Content-Type": "application/octet-stream"}
+    chunks = (b"x" * (1 << 20) for _ in range(32))
+    sent = requests.put(file, data=chunks, headers=headers | kind, timeout=120)
+    assert sent.status_code == 204, sent.text
+    assert len(requests.get(file, headers=headers, timeout=60).content) == 32 << 20
 
 
 def test_a_command_instead_of_the_service(cloud_set: Set) -> None:
@@ -254,8 +282,8 @@ def test_without_its_database_it_is_unhealthy_until_that_is_back(
     assert boot(admin, "after-the-database")
 
 
+@pytest.mark.thorough
 @pytest.mark.alone
-@pytest.mark.slow
 def test_twenty_computes_each_have_a_name_of_their_own(cloud_set: Set, admin: Connection) -> None:
     """bench/computes measures how long it takes; here a slow machine has twice the 60 s."""
 

@@ -26,7 +26,7 @@ REPLICAS = 10
 REQUESTS = """
 import threading, time
 from nova.scheduler.rpcapi import SchedulerAPI
-from contract import turns
+from nova_runtime.patches import scheduler_throttle
 
 def select(api, number):
     under_way.add(number)
@@ -36,7 +36,7 @@ def select(api, number):
 
 under_way, found = set(), []
 SchedulerAPI.select_destinations = select
-turns.take()
+scheduler_throttle.apply()
 api = SchedulerAPI.__new__(SchedulerAPI)
 threads = [threading.Thread(target=api.select_destinations, args=[n]) for n in range(10)]
 for thread in threads:
@@ -51,7 +51,7 @@ print(max(found), len(found))
 RECORDS = """
 from nova import exception
 from nova.objects import compute_node, host_mapping
-from contract import mapping
+from nova_runtime.patches import mapping
 
 def discover_hosts(context):
     found.append("mapped" if "too early" in found else "too early")
@@ -61,7 +61,7 @@ def discover_hosts(context):
 found = []
 compute_node.ComputeNode.create = lambda self: found.append("made")
 host_mapping.discover_hosts = discover_hosts
-mapping.map_at_once()
+mapping.apply()
 compute_node.ComputeNode().create()
 compute_node.ComputeNode.indirection_api = "the conductor"
 compute_node.ComputeNode().create()
@@ -246,6 +246,7 @@ def sql(cloud: Cloud, statement: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.thorough
 def test_two_keystones_with_one_volume_accept_each_others_tokens(backbone: Cloud) -> None:
     for issuer, other in (("keystone", "keystone2"), ("keystone2", "keystone")):
         token = backbone.openstack(issuer, "token", "issue", "-f", "value", "-c", "id")
@@ -293,6 +294,7 @@ def test_json_logs_are_one_object_a_line(backbone: Cloud) -> None:
         assert entry["message"] is not None
 
 
+@pytest.mark.thorough
 def test_ten_replicas_make_the_schema_once_and_a_changed_url_is_fixed(backbone: Cloud) -> None:
     names = [f"placement{number}" for number in range(REPLICAS)]
     options = ("-e", f"MYSQL_ROOT_PASSWORD={ROOT_PASSWORD}", "-e", f"OS_PASSWORD={ADMIN_PASS}")
@@ -305,13 +307,16 @@ def test_ten_replicas_make_the_schema_once_and_a_changed_url_is_fixed(backbone: 
     assert len(made) == 1
     query = ("endpoint", "list", "--service", "placement")
     old = backbone.json("keystone", *query)
-    assert [entry["URL"] for entry in old] == ["http://old:8778"] * 3
+    assert [each["URL"] for each in old if each["Interface"] == "public"] == ["http://old:8778"]
     docker("rm", "-fv", *[backbone.real(name) for name in names])
     backbone.run("placement", "placement", *options, "-e", "PUBLIC_URL=http://new:8778/")
     backbone.wait(["placement"])
     assert "schema" not in backbone.logs("placement")
     new = backbone.json("keystone", *query)
-    assert [entry["URL"] for entry in new] == ["http://new:8778"] * 3
+    urls = {entry["Interface"]: entry["URL"] for entry in new}
+    inner = "http://placement:8778"
+    assert urls == {"public": "http://new:8778", "internal": inner, "admin": inner}
+    assert "the public endpoint of placement was http://old:8778" in backbone.logs("placement")
     assert {entry["ID"] for entry in new} == {entry["ID"] for entry in old}
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builder import lease
 from builder.errors import PublishError
-from builder.publish import publish
+from builder.publish.publish import publish
+from builder.registry import lock
+from builder.registry.artifacts import read_artifact
 from tests.integration.sets import ZED, Sets, assert_published
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def test_a_lock_that_cannot_be_read_is_nobody_s(server: Server, own: Sets) -> No
     """Who has it notices before a tag moves."""
     repository = own.repository("set")
     tested, source = own.new()
-    with lease.lease(repository, "zed") as held:
+    with lock.hold_lock(repository, "zed") as held:
         held.check()
         (path,) = server.links(repository.name, "_manifests/tags/_lock.zed.*/current")
         path.write_bytes(b"")
@@ -78,7 +79,7 @@ def test_a_release_manifest_that_is_damaged_is_made_anew(server: Server, own: Se
     assert digest
     server.blob(digest).write_bytes(b"")
     publish(tested, ZED, source)
-    found = own.repository("set").read_artifact("zed")
+    found = read_artifact(own.repository("set"), "zed")
     assert found
     assert tested.digests["keystone"] in found.decode()
     assert own.repository("set").resolve("zed") != digest

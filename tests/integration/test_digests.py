@@ -9,17 +9,17 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from builder import pipeline
 from builder.engine import Engine
-from builder.publish import publish
-from builder.push import is_complete
-from builder.registry import Repository
+from builder.publish.publish import publish
+from builder.publish.tags import Names
+from builder.registry.push import is_complete
+from builder.registry.repository import Repository
 from builder.scan import ScanOptions
-from builder.tags import Names
 from tests.integration.clouds import until
 from tests.integration.registries import make_set
 from tests.integration.scans import REGISTRY, options, project, reference
@@ -27,8 +27,6 @@ from tests.integration.scans import REGISTRY, options, project, reference
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from builder.layout import Layout
-    from builder.record import ImageRecord
 
 BRIDGE = "builder-test0"
 
@@ -70,10 +68,11 @@ def answers(address: str) -> bool:
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
-@contextmanager
-def not_asked_for(images: Sequence[ImageRecord]) -> Iterator[Layout]:
-    raise AssertionError(f"{images} are in the registry")
-    yield
+class NothingMissing:
+    """A ``Source`` that must not be asked for images."""
+
+    def open_layout(self, images: Sequence[tuple[str, str]]) -> NoReturn:
+        raise AssertionError(images)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root starts an engine")
@@ -103,5 +102,5 @@ def test_a_set_is_tested_and_scanned_as_the_registry_has_it(
 
             made = make_set(REGISTRY, {"keystone": image.digest})
             text = made.model_dump_json().replace("/openstack/", f"/{bench.namespace}/")
-            publish(type(made).model_validate_json(text), Names("zed", "2022.2"), not_asked_for)
+            publish(type(made).model_validate_json(text), Names("zed", "2022.2"), NothingMissing())
             assert repository.resolve("zed") == image.digest

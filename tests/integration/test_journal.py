@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builder import journal, recovery, transport
 from builder.errors import PublishError
-from builder.layout import read_layout
-from builder.publish import _journal, publish
-from builder.push import is_complete, push
-from builder.record import SetRecord
-from builder.registry import Repository
-from builder.tagging import plan_tags
+from builder.manifest import SetRecord
+from builder.publish import journal, recovery
+from builder.publish.publish import _journal, publish
+from builder.publish.tagging import plan_tags
+from builder.registry import http
+from builder.registry.artifacts import read_artifact, read_note, write_note
+from builder.registry.oci_layout import read_layout
+from builder.registry.push import is_complete, push
+from builder.registry.repository import Repository
 from tests.integration.registries import Server, proxying, serving
 from tests.integration.sets import ZED, Sets, assert_published
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from builder.journal import Journal, Move
+    from builder.publish.journal import Journal, Move
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def leave(server: Server, sets: Sets, moved: int | None) -> Left:
     push(read_layout(source2.path), images)
     planned = plan_tags(second, ZED, dt.datetime.now(dt.UTC).date())
     repository = sets.repository("set")
-    _, written = _journal(second, planned, repository)
+    _, written = _journal(second, planned, repository, {})
     journal.write(repository, written)
     for move in written.steps[:moved]:
         there = move.at(sets.address)
@@ -129,7 +131,7 @@ def test_what_lost_a_part_is_taken_back(left: Left, damage: Callable[[Left], Non
         repository = move.at(left.sets.address)
         named = repository.resolve(move.tag)
         assert named is None or is_complete(repository, named)
-    content = left.manifests.read_artifact("zed")
+    content = read_artifact(left.manifests, "zed")
     assert content
     assert SetRecord.model_validate_json(content).digests == left.first.digests
     assert_next_publishes(left)
@@ -198,7 +200,7 @@ def test_a_registry_that_is_away_keeps_its_journal(
 ) -> None:
     with proxying(left.server.port, rate=1, faults=["drop"]) as proxy:
         repository = Repository(f"127.0.0.1:{proxy.port}/{left.manifests.name}")
-        monkeypatch.setattr(transport, "RETRIES", transport.RETRIES.new(total=0))
+        monkeypatch.setattr(http, "RETRIES", http.RETRIES.new(total=0))
         with pytest.raises(PublishError):
             recovery.finish(repository)
     assert journal.read(left.manifests) == left.journal
@@ -218,8 +220,8 @@ def test_a_journal_that_cannot_be_read(left: Left, caplog: pytest.LogCaptureFixt
 
 def test_a_journal_of_a_newer_version(left: Left) -> None:
     text = left.journal.model_dump_json().replace('"format":1', '"format":2')
-    left.manifests.write_note(journal.TAG, journal.KIND, text)
+    write_note(left.manifests, journal.TAG, journal.KIND, text)
     third, source = left.sets.new()
     with pytest.raises(PublishError, match="no journal that this version can read"):
         publish(third, ZED, source)
-    assert left.manifests.read_note(journal.TAG) == text
+    assert read_note(left.manifests, journal.TAG) == text

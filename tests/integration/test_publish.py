@@ -8,25 +8,35 @@ import os
 import socket
 import threading
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builder.cli import documentation
 from builder.errors import PublishError
-from builder.evidence import Document, Predicate
-from builder.layout import INDEX, MANIFEST
-from builder.lease import KIND, lease
-from builder.publish import publish
-from builder.registry import Repository
-from builder.tagging import plan_tags
-from builder.tags import Names
+from builder.publish.publish import MovedTag, publish
+from builder.publish.tagging import plan_tags
+from builder.publish.tags import Names
+from builder.registry.artifacts import read_artifact, write_artifact
+from builder.registry.lock import KIND, hold_lock
+from builder.registry.oci_layout import INDEX, MANIFEST
+from builder.registry.repository import Repository
+from builder.trust.attestations import Document, Predicate
+from tests.integration.clouds import ROOT
 from tests.integration.registries import (
     TARGETS,
+    free_port,
     make_images,
     make_set,
     write_blob,
 )
-from tests.integration.sets import ZED, Sets, assert_published
+from tests.integration.runs import builder
+from tests.integration.sets import ZED, Sets, assert_published, keep_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_a_set_is_published_once(sets: Sets, caplog: pytest.LogCaptureFixture) -> None:
@@ -35,6 +45,9 @@ def test_a_set_is_published_once(sets: Sets, caplog: pytest.LogCaptureFixture) -
     published = publish(tested, ZED, source)
     # One layer of all, and for each image a layer and a config.
     assert (published.uploaded, published.moved) == (1 + 2 * len(TARGETS), 20)
+    assert len(published.tags) == 20
+    keystone = sets.repository("keystone").repository
+    assert MovedTag(keystone, "zed", None, tested.digests["keystone"]) in published.tags
     assert f"{published.record.build}: 20 tags moved, within" in caplog.text
     assert_published(sets, tested)
     manifest = sets.repository("set").manifest("zed")
@@ -88,6 +101,22 @@ def test_a_preview_changes_nothing(sets: Sets) -> None:
     assert_published(sets, first)
 
 
+@pytest.mark.parametrize("command", ["tags", "publish"])
+def test_the_registry_of_a_run_is_away(tmp_path: Path, namespace: str, command: str) -> None:
+    """Its images are named after it, so no option names another."""
+    address = f"127.0.0.1:{free_port()}"
+    found, _ = Sets(tmp_path, address, namespace).new()
+    done = builder(ROOT, command, keep_run(tmp_path / "run", found))
+    assert (done.returncode, done.stdout) == (3, "")
+    page = "how-to/troubleshooting.md#it-does-not-answer"
+    page = documentation.address(page, documentation.site())
+    assert done.stderr == (
+        f"error: no registry answers at {address}\n"
+        "hint: run scripts/setup for the local one, or start it: the run built its images for "
+        f"that one\nsee: {page}\n"
+    )
+
+
 def test_latest_is_for_the_newest_release_only(sets: Sets) -> None:
     tested, source = sets.new()
     publish(tested, ZED, source)
@@ -123,11 +152,18 @@ def test_an_index_goes_with_all_its_platforms(sets: Sets) -> None:
     assert found.images[0].size > 2 * 200_000
 
 
+@dataclass(frozen=True)
+class Attaching:
+    """An ``Attacher`` that only calls a function."""
+
+    attach: Callable[[str, tuple[Document, ...]], bool]
+
+
 def test_evidence_is_attached_before_any_tag_moves(sets: Sets) -> None:
     tested, source = sets.new()
     calls: list[tuple[str, tuple[Document, ...]]] = []
 
-    def attach(reference: str, documents: tuple[Document, ...]) -> None:
+    def attach(reference: str, documents: tuple[Document, ...]) -> bool:
         """As a referrer: an artifact with a subject, and the fallback tag of OCI 1.1."""
         name, digest = reference.split("@")
         repository = Repository(name)
@@ -135,29 +171,30 @@ def test_evidence_is_attached_before_any_tag_moves(sets: Sets) -> None:
         subject = repository.manifest(digest)
         assert subject
         for document in documents:
-            repository.write_artifact(digest.replace(":", "-"), KIND, document.content)
+            write_artifact(repository, digest.replace(":", "-"), KIND, document.content)
         calls.append((reference, documents))
+        return True
 
     documents = {"keystone": (Document(Predicate.SPDX, b'{"spdxVersion": "SPDX-2.3"}'),)}
     for _ in range(2):
-        publish(tested, ZED, source, attach=attach, documents=documents)
+        publish(tested, ZED, source, attacher=Attaching(attach), documents=documents)
     # Each image, and the release manifest, which is only signed.
     assert len(calls) == 2 * (len(TARGETS) + 1)
     assert len({reference for reference, _ in calls}) == len(TARGETS) + 1
     assert all("/openstack-set@" in calls[place][0] for place in (len(TARGETS), -1))
     tag = tested.digests["keystone"].replace(":", "-")
-    content = sets.repository("keystone").read_artifact(tag)
+    content = read_artifact(sets.repository("keystone"), tag)
     assert content == documents["keystone"][0].content
 
 
 def test_a_failing_attach_moves_no_tag(sets: Sets) -> None:
     tested, source = sets.new()
 
-    def attach(reference: str, documents: tuple[Document, ...]) -> None:
+    def attach(reference: str, documents: tuple[Document, ...]) -> bool:
         raise PublishError(f"cannot sign {reference} and {documents}")
 
     with pytest.raises(PublishError, match="cannot sign"):
-        publish(tested, ZED, source, attach=attach)
+        publish(tested, ZED, source, attacher=Attaching(attach))
     assert sets.repository("keystone").tags() == []
     publish(tested, ZED, source)
     assert source.asked == 1  # what was pushed is kept
@@ -167,7 +204,7 @@ def test_a_failing_attach_moves_no_tag(sets: Sets) -> None:
 def test_of_two_publishers_one_says_who_the_other_is(sets: Sets) -> None:
     tested, source = sets.new()
     with (
-        lease(sets.repository("set"), "zed"),
+        hold_lock(sets.repository("set"), "zed"),
         pytest.raises(
             PublishError,
             match=rf"the lock zed is held by process {os.getpid()} on {socket.gethostname()} since",
@@ -184,7 +221,7 @@ def test_only_one_of_many_has_the_lock(sets: Sets) -> None:
     def compete(wait: float) -> None:
         nonlocal inside, most, won
         try:
-            with lease(repository, "zed", wait=wait):
+            with hold_lock(repository, "zed", wait=wait):
                 with guard:
                     inside, won = inside + 1, won + 1
                     most = max(most, inside)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builder.config import load_catalogue
+from builder.catalogue.config import load_catalogue
+from builder.image.rootfs import bootstrap, cache_directory
 from builder.platforms import native
-from builder.rootfs import bootstrap, cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,8 @@ def test_another_distribution_is_told_what_to_install(directory: Path) -> None:
     )
     assert done.returncode == 1
     assert "setup: error: missing: docker.io" in done.stderr
-    assert "hint: this is not Debian 12 or newer: install them yourself" in done.stderr
+    assert "hint: this is not Debian 12 or newer, nor Ubuntu 22.04 or 24.04: install" in done.stderr
+    assert "docker-buildx-plugin docker-compose-plugin of https://docs.docker.com/" in done.stderr
 
 
 @needs_root
@@ -151,7 +152,98 @@ def test_a_user_who_is_not_root_is_told_what_to_install(directory: Path) -> None
     )
     assert done.returncode == 1
     assert "docker.io docker-cli docker-buildx docker-compose" in done.stderr
-    assert "hint: run scripts/setup as root, or install them yourself" in done.stderr
+    assert "hint: run scripts/setup as root, or by a user with sudo" in done.stderr
+
+
+NOTHING = (
+    NO_ENGINE
+    + """
+    mount -t tmpfs none /usr/share/keyrings
+    for program in mmdebstrap cosign docker-registry newuidmap; do
+        found=$(type -P $program) && mount --bind /dev/null $found
+    done
+"""
+)
+STUBS = {
+    # It writes down what it is asked for, and installs nothing: set-up ends there.
+    "apt-get": 'echo "apt-get $*" >>"${0%/*}/asked"; [ "${*#* install }" = "$*" ]',
+    "sudo": 'shift; [ "$1" != -- ] || shift; echo "sudo $1" >>"${0%/*}/asked"; exec "$@"',
+}
+
+
+def stubs(directory: Path, programs: dict[str, str]) -> Path:
+    """Programs that come first on PATH; the file ``asked`` is beside them."""
+    found = directory / "bin"
+    found.mkdir(mode=0o777)
+    found.chmod(0o777)
+    for name, text in programs.items():
+        (found / name).write_text(f"#!/bin/sh\n{text}\n")
+        (found / name).chmod(0o755)
+    return found
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("version", "user", "python"),
+    [("22.04", 0, True), ("24.04", 0, False), ("24.04", 65534, False)],
+)
+def test_ubuntu_has_other_names(directory: Path, version: str, user: int, python: bool) -> None:
+    """Packages are installed as root or by sudo."""
+    programs = stubs(directory, STUBS)
+    without_python = """
+        for program in $(type -aP python3 python3.11 python3.12 python3.13); do
+            [[ ! -x $program ]] || mount --bind /dev/null $(readlink -f $program)
+        done
+    """
+    done = isolated(
+        f"""
+        {NOTHING}
+        {without_python if python else ""}
+        printf 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="{version}"\n' >os-release
+        mount --bind os-release /etc/os-release
+        PATH={programs}:$PATH
+        setpriv --reuid={user} --clear-groups scripts/setup
+        """,
+        directory,
+    )
+    assert "setup: error: apt-get install failed" in done.stderr
+    asked = (programs / "asked").read_text()
+    assert ("sudo env" in asked) == (user != 0)
+    installed = [set(line.split()) for line in asked.splitlines() if " install " in line]
+    if python:
+        assert {"python3.11", "python3.11-venv"} <= installed[0]
+        return
+    wanted = {"docker.io", "docker-buildx", "docker-compose-v2", "containerd", "iptables"}
+    wanted |= {"mmdebstrap", "debian-archive-keyring", "docker-registry"}
+    wanted |= {"uidmap"} if user else set()
+    assert wanted <= installed[0]
+    # The first is not there, the second is another program, the third nobody packages.
+    assert not {"docker-cli", "docker-compose", "cosign"} & installed[0]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("says", "error", "hint"),
+    [
+        ("Darwin 24.6.0", "macOS builds no", "brew install lima && limactl start"),
+        ("Linux 4.4.0-19041-Microsoft", "WSL 1 has no", "wsl --set-version Ubuntu 2"),
+        ("FreeBSD 14.1", "FreeBSD builds no", "run this in a Linux machine"),
+    ],
+)
+def test_another_system_is_told_what_to_install(
+    directory: Path, says: str, error: str, hint: str
+) -> None:
+    name, release = says.split()
+    uname = f'[ "$1" = -r ] && echo {release} || echo {name}'
+    programs = stubs(directory, {"uname": uname, **STUBS})
+    path = f"{programs}:{os.environ['PATH']}"
+    done = run(directory / "scripts/setup", PATH=path, WSL_DISTRO_NAME="Ubuntu")
+    assert done.returncode == 1
+    assert f"setup: error: {error}" in done.stderr
+    assert f"hint: {hint}" in done.stderr.replace("in Windows: ", "").replace(
+        "run scripts/setup as root in Debian: ", ""
+    )
+    assert not (programs / "asked").exists()
 
 
 def test_an_engine_elsewhere_that_is_silent_is_named() -> None:
@@ -176,7 +268,7 @@ def clean_machine() -> Iterator[str]:
     run("docker", "rmi", image)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @needs_root
 def test_a_machine_with_nothing_becomes_ready_and_recovers(clean_machine: str) -> None:
     script = """
@@ -185,7 +277,8 @@ def test_a_machine_with_nothing_becomes_ready_and_recovers(clean_machine: str) -
         cd /checkout
         tar -C /source --exclude=./.git --exclude=./.venv --exclude=./runs -c . | tar -x
         scripts/setup
-        kill -9 "$(cat /run/docker.pid)" "$(cat /run/docker/containerd/containerd.pid)"
+        # This order: containerd ends by itself when dockerd is gone.
+        kill -9 "$(cat /run/docker/containerd/containerd.pid)" "$(cat /run/docker.pid)"
         sleep 60 &
         echo $! | tee /run/docker.pid /run/docker/containerd/containerd.pid
         scripts/setup

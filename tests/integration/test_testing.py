@@ -55,6 +55,34 @@ fixtures:
   projects: {shop: {}}
   users: {alice: {project: shop}}
 """
+ROUTED = """\
+import pytest
+
+
+@pytest.mark.openstack(
+    release="zed", services=["nova"], computes=2, driver="fakevirt.FakeVirtDriver"
+)
+def test_routed(openstack):
+    image = openstack.image.find_image("fake")
+    flavor = openstack.compute.find_flavor("m1.tiny")
+    server = {"image_id": image.id, "flavor_id": flavor.id, "networks": "auto"}
+    found = openstack.wait_for_status(openstack.compute.create_server(name="routed", **server))
+    port = next(openstack.network.ports(device_id=found.id))
+    public = openstack.network.find_network("public")
+    openstack.network.create_ip(floating_network_id=public.id, port_id=port.id)
+    network = openstack.network.create_network(name="trunked")
+    child, parent = (openstack.network.create_port(network_id=network.id) for _ in range(2))
+    subport = {"port_id": child.id, "segmentation_type": "vlan", "segmentation_id": 2}
+    openstack.network.create_trunk(port_id=parent.id, sub_ports=[subport])
+    openstack.network.create_address_group(name="group", addresses=["10.0.0.0/8"])
+
+
+@pytest.mark.openstack(release="zed", services=["nova"], computes=2, driver="fake.FakeDriver")
+def test_nothing_is_left_of_it(openstack):
+    network = openstack.admin.network
+    for found in (network.trunks(), network.address_groups(), network.routers(), network.ips()):
+        assert list(found) == []
+"""
 WITHOUT_PYTEST = """\
 import sys
 
@@ -80,12 +108,12 @@ with openstack("stack.yaml", namespace=namespace, name=name, keep=bool(keep)) as
 
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`pip install 'builder[testing]' pytest-xdist`, by uv and so from its cache."""
+    """`pip install ./openstack-builder pytest-xdist`, by uv and so from its cache."""
     directory = tmp_path_factory.mktemp("venv") / "venv"
     env = {**os.environ, "VIRTUAL_ENV": str(directory), "UV_SYSTEM_CERTS": "1"}
     for argv in (
         ("venv", "--quiet", "--python", sys.executable, directory),
-        ("pip", "install", "--quiet", f"{ROOT}[testing]", "pytest-xdist"),
+        ("pip", "install", "--quiet", ROOT, "pytest-xdist"),
     ):
         done = subprocess.run([UV, *argv], env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -208,7 +236,7 @@ def test_the_first_test_of_the_tutorial_is_green_in_a_minute(folder: Folder) -> 
 
 @pytest.mark.slow
 def test_the_examples(folder: Folder) -> None:
-    """Six tests, two workers, two clouds: one for each set of drivers."""
+    """Eight tests, two workers, two clouds: one for each set of drivers, with all services."""
     examples = list((ROOT / "examples").glob("test_*.py"))
     for example in examples:
         shutil.copy(example, folder.tests)
@@ -218,6 +246,14 @@ def test_the_examples(folder: Folder) -> None:
     suite = next(ET.parse(folder.root / "junit.xml").getroot().iter("testsuite"))
     assert (suite.get("tests"), suite.get("skipped")) == (str(len(examples)), "0")
     assert len(folder.seen) == 2
+
+
+@pytest.mark.slow
+def test_routers_of_a_test_are_removed(folder: Folder) -> None:
+    (folder.tests / "test_routed.py").write_text(ROUTED, encoding="utf-8")
+    with stopped(folder.pytest()) as process:
+        output = folder.finish(process, limit=200)
+    assert process.returncode == 0, output
 
 
 def test_an_interrupt_of_the_start(folder: Folder) -> None:
@@ -301,7 +337,10 @@ def test_an_error_in_the_with_block(folder: Folder, keep: str) -> None:
 
 
 def test_the_catalogue_of_the_wheel(venv: Path) -> None:
-    code = "from builder.config import installed_root as f, load_catalogue as g; print(g(f()).root)"
+    code = (
+        "from builder.catalogue.config import installed_root as f, load_catalogue as g; "
+        "print(g(f()).root)"
+    )
     done = run(str(venv / "bin/python"), "-P", "-c", code)
     (packages,) = venv.glob("lib/python3*/site-packages")
     assert done.output == f"{packages}/builder/catalogue\n"

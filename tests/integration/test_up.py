@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
 import openstack
@@ -14,6 +15,7 @@ import pytest
 
 from tests.integration import clouds
 from tests.integration.clouds import NAMESPACE, ROOT, Done, docker, run
+from tests.integration.proxies import proxied_client
 from tests.integration.runs import BUILDER
 
 pytestmark = pytest.mark.usefixtures("images")
@@ -31,23 +33,30 @@ fixtures:
 CLOUD = ("--release", "zed", "--namespace", NAMESPACE)
 
 
-def builder(*arguments: str) -> Done:
-    return run(str(BUILDER), "--project", str(ROOT), *arguments, limit=300)
+def builder(*arguments: str, **environment: str) -> Done:
+    given = (f"{name}={value}" for name, value in environment.items())
+    return run("env", *given, str(BUILDER), "--project", str(ROOT), *arguments, limit=300)
 
 
 def containers(name: str) -> list[str]:
     return docker("ps", "-aq", "--filter", f"name=builder-cloud-{name}-").split()
 
 
-def test_one_service_with_what_it_needs() -> None:
+def test_one_service_with_what_it_needs(tmp_path: Path) -> None:
     name = clouds.unique("up")
+    given = {"DOCKER_CONFIG": str(proxied_client(tmp_path))}
     try:
-        done = builder("up", "keystone", *CLOUD, "--name", name, "--json")
+        done = builder("up", "keystone", *CLOUD, "--name", name, "--json", **given)
         assert done.code == 0, done.stderr
         assert f"builder-cloud-{name}-keystone-1: healthy" in done.stderr
         cloud = json.loads(done.stdout)
         assert list(cloud["endpoints"]) == ["identity"]
         assert len(containers(name)) == 2
+        for container in containers(name):
+            found = json.loads(docker("inspect", "-f", "{{json .Config.Env}}", container))
+            values = dict(each.split("=", 1) for each in found)
+            assert values["HTTP_PROXY"] == "http://127.0.0.1:9"
+            assert {"keystone", "mysql", "example.org"} <= set(values["no_proxy"].split(","))
         config = openstack.config.OpenStackConfig(config_files=[cloud["clouds_yaml"]])
         connection = openstack.connection.Connection(config=config.get_one(f"{name}-demo"))
         assert connection.identity.get("/auth/projects").json()["projects"][0]["name"] == "demo"
@@ -75,17 +84,57 @@ def looks_into(name: str) -> None:
     done = builder("exec", "--service", "keystne", name, "--", "true")
     assert done.code == 2
     assert "hint: did you mean keystone?" in done.stderr
-    assert "is prepared" in builder("logs", name, "keystone").stdout
+    assert "keystone is ready (" in builder("logs", name, "keystone").stdout
+
+
+def test_options_samples_and_another_home(tmp_path: Path) -> None:
+    """What is set reaches its service; whoever may use the engine can remove the cloud."""
+    name = clouds.unique("up")
+    given = ("--samples", "devstack", "--tls", "--set", "keystone.token.expiration=7200")
+    try:
+        done = builder("up", "keystone", *CLOUD, "--name", name, *given, "--json")
+        assert done.code == 0, done.stderr
+        cloud = json.loads(done.stdout)
+        assert cloud["endpoints"]["identity"].startswith("https://127.0.0.1:")
+        files = [cloud["clouds_yaml"]]
+        config = openstack.config.OpenStackConfig(config_files=files)
+        reader = openstack.connection.Connection(config=config.get_one("devstack-system-reader"))
+        assert "demo_reader" in {each.name for each in reader.identity.users()}
+        token = reader.identity.get("/auth/tokens", headers={"X-Subject-Token": reader.auth_token})
+        times = [token.json()["token"][name] for name in ("issued_at", "expires_at")]
+        issued, expires = (datetime.fromisoformat(each) for each in times)
+        assert round((expires - issued).total_seconds()) == 7200
+        listed = builder("ps").stdout
+        assert f"{name}  zed " in listed
+    finally:
+        elsewhere = run(
+            "env", f"HOME={tmp_path}", f"XDG_DATA_HOME={tmp_path}",
+            str(BUILDER), "--project", str(ROOT), "down", name,
+        )  # fmt: skip
+        builder("down", name)
+    assert (elsewhere.code, elsewhere.stdout) == (0, f"{name}\n")
+    assert containers(name) == []
+    assert name not in docker("network", "ls") + docker("volume", "ls")
+
+
+def test_an_option_of_no_service_is_refused_first() -> None:
+    done = builder("up", *CLOUD, "--set", "keystne.token.expiration=1")
+    assert (done.code, done.stdout) == (2, "")
+    assert "there is no service keystne\nhint: did you mean keystone?" in done.stderr
 
 
 @pytest.mark.slow
 def test_a_model(tmp_path: Path) -> None:
-    """Its services and nodes, each with its driver; a release on the command line overrides."""
+    """Its services and nodes, each with its driver; a release on the command line overrides.
+
+    The services ask each other without the proxies that Docker's client gives their containers.
+    """
     model = tmp_path / "stack.yaml"
     model.write_text(MODEL)
     name = clouds.unique("model")
+    given = {"DOCKER_CONFIG": str(proxied_client(tmp_path))}
     try:
-        done = builder("up", "--model", str(model), *CLOUD, "--name", name, "--json")
+        done = builder("up", "--model", str(model), *CLOUD, "--name", name, "--json", **given)
         assert done.code == 0, done.stderr
         cloud = json.loads(done.stdout)
         assert "network" in cloud["endpoints"]

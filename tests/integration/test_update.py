@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from builder.config import load_catalogue
-from builder.lock import locked_versions, read_lock
+from builder.catalogue.config import load_catalogue
+from builder.catalogue.lock import locked_versions, read_lock
 from tests.integration.clouds import ROOT, Done, run
 from tests.integration.runs import BUILDER
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FOUND = {"release": "zed", "service": "nova", "from": "26.2.0", "to": "26.3.0"}
 
@@ -38,8 +36,10 @@ def update(project: Path, *arguments: str) -> Done:
 
 
 def contents(project: Path) -> dict[str, str]:
-    paths = (project / "versions.yaml", *(project / "locks").iterdir())
-    return {path.name: path.read_text(encoding="utf-8") for path in paths}
+    locks = project / "locks"
+    found = {str(path.relative_to(locks)): path for path in locks.rglob("*.txt")}
+    found["versions.yaml"] = project / "versions.yaml"
+    return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
 
 
 def test_a_dry_run_finds_the_point_release_and_changes_nothing(project: Path) -> None:
@@ -65,13 +65,15 @@ def test_the_point_release_is_written_and_locked(
 
     head, rest = before["versions.yaml"].split("  zed:\n")
     zed, rest = rest.split('  "2023.1":\n')
-    zed = zed.replace("date: 2024-05-02", f"date: {datetime.now(UTC).date()}")
+    zed, dates = re.subn(r"(?<= date: )\S+", str(datetime.now(UTC).date()), zed)
+    assert dates == 1
     for change in changes:
         service = change["service"]
         zed = zed.replace(f"{service}: {change['from']}", f"{service}: {change['to']}")
     after = contents(project)
     assert after["versions.yaml"] == f'{head}  zed:\n{zed}  "2023.1":\n{rest}'
-    assert {name for name in after if after[name] != before[name]} <= {"versions.yaml", "zed.txt"}
+    changed = {Path(name).name for name in after if after[name] != before[name]}
+    assert changed <= {"versions.yaml", "zed.txt"}
     locked = locked_versions(read_lock(load_catalogue(project), "zed"))
     assert locked["nova"] == "26.3.0"
     assert locked.keys() == versions.keys()

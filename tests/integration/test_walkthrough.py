@@ -180,7 +180,9 @@ def test_bug_8_readiness_unknown(walkthrough: Cloud) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*NAMES, "all"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.thorough) for name in NAMES), "all"]
+)
 def test_it_works_again_after_a_restart(walkthrough: Cloud, name: str) -> None:
     names = NAMES if name == "all" else (name,)
     clouds.docker("restart", *[walkthrough.real(one) for one in names])

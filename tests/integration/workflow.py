@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from builder.ci import definition
-from builder.registry import Manifest, Repository
+from builder.registry.repository import Manifest, Repository
 from tests.integration.clouds import ROOT
 from tests.integration.runs import NAMESPACE, REGISTRY, Run, left_behind
 
@@ -53,7 +53,12 @@ def run_step(directory: Path, job: str, name: str, **env: str) -> dict[str, str]
     outputs = directory / "outputs"
     outputs.write_text("")
     # Names of images are lower-case, those of repositories at GitHub need not be.
-    registry = {"REGISTRY": REGISTRY, "NAMESPACE": NAMESPACE.title(), "PATTERN": "zed"}
+    registry = {
+        "REGISTRY": REGISTRY,
+        "NAMESPACE": NAMESPACE.title(),
+        "PATTERN": "zed",
+        "SERVICES": "core",
+    }
     files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(directory / "summary")}
     argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", _step(job, name)]
     done = subprocess.run(

@@ -1,6 +1,7 @@
-"""What every unit test has: no process, no network, and the contract's modules.
+"""What every unit test has: no process, no network, and what the images run.
 
-The contract is not part of the `builder` package: it is copied into the images.
+The contract and the services' runtimes are not part of the `builder` package: they are copied into
+the images.
 """
 
 import hashlib
@@ -8,17 +9,37 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from builder.config import load_catalogue
-from builder.model import Catalogue
+from builder.catalogue.config import load_catalogue
+from builder.catalogue.definitions import definition
+from builder.catalogue.model import Catalogue
 
 ROOT = Path(__file__).parents[2]
 
-sys.path.insert(0, str(ROOT / "images" / "openstack"))
+
+def _install() -> tempfile.TemporaryDirectory[str]:
+    """As an image has them: the definitions of all services, and their packages."""
+    directory = tempfile.TemporaryDirectory(prefix="builder-services-")
+    catalogue = load_catalogue(ROOT)
+    sys.path.insert(0, str(ROOT / "images" / "openstack"))
+    for recipe in catalogue.recipes.values():
+        if content := definition(catalogue, recipe):
+            Path(directory.name, f"{recipe.name}.json").write_bytes(content)
+        if recipe.service and recipe.service.runtime:
+            sys.path.insert(0, str(recipe.directory))
+        # Its plugins
+        sys.path[:0] = [str(info.parent) for info in recipe.directory.glob("*/*.dist-info")]
+    os.environ["CONTRACT_SERVICES"] = directory.name
+    return directory
+
+
+# Read when the contract is imported, so before the tests are.
+DEFINITIONS = _install()
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +107,7 @@ targets:
     summary: nova-compute ${on} %{FakeDriver}
     needs: [keystone, nova-controller]
     replicas: 2
+    compute: true
 """
 LOCK = """\
 # Made by hand
@@ -93,10 +115,15 @@ LOCK = """\
 # content: sha256:%s
 keystone==22.0.2 \\
     --hash=sha256:00
+    # via -r packages.in
 nova==26.3.0 \\
     --hash=sha256:01
+    # via
+    #   -c constraints.txt
+    #   -r packages.in
 oslo.db==12.1.0 \\
     --hash=sha256:02
+    # via nova
 """
 LOCK %= hashlib.sha256(LOCK[LOCK.index("keystone") :].encode()).hexdigest()
 

@@ -1,16 +1,18 @@
 """Reading BuildKit's progress: logs of real builds, one that went well, three that failed."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from builder.build import _TRANSIENT, _failure, _Progress, _tail, ca_bundle
-from builder.config import load_catalogue
+from builder.catalogue.config import load_catalogue
 from builder.engine import EngineError
 from builder.errors import BuildError
-from builder.plan import make_plan
+from builder.image.build import _TRANSIENT, _failure, _Progress, _retried, _tail, ca_bundle
+from builder.image.build_log import Recipes
+from builder.image.plan import make_plan
+from builder.progress import Task, watched
 
 DATA = Path(__file__).parent / "data"
 
@@ -72,6 +74,26 @@ def test_steps_are_shown_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
         for message in messages
         if "internal" in message or len(message) > len("build: zed ") + 100
     ] == []
+
+
+def test_each_recipe_is_told_of_until_its_last_step(tmp_path: Path) -> None:
+    dockerfile = "FROM rootfs\nCOPY a b\nRUN make\n"
+    progress = _Progress("zed", tmp_path, recipes=Recipes({"base": dockerfile}))
+    seen: list[Task] = []
+    with watched(seen.append):
+        progress.read([
+            "#1 [base internal] load build context", "#1 DONE 0.1s",
+            "#2 [late 1/2] COPY a b", "#2 CACHED",
+            "#3 [late 2/2] RUN --mount=type=tmpfs,target=/tmp make", "#3 [late 2/2] RUN make",
+            "#4 [late 2/2] RUN make", "#4 0.5 output", "#4 DONE 1.0s",
+        ])  # fmt: skip
+    assert [(each.name, each.doing, each.done, each.total, each.ended) for each in seen] == [
+        ("base", "COPY a b", 0, 2, False),
+        ("base", "", 1, 2, False),
+        ("late", "RUN make", 0, 1, False),
+        ("base", "RUN make", 1, 2, False),
+        ("base", "", 2, 2, True),
+    ]
 
 
 def test_a_failing_step(project: Path, tmp_path: Path) -> None:
@@ -169,6 +191,7 @@ def test_the_tail_is_short(tmp_path: Path) -> None:
         "ERROR: toomanyrequests: 429 Too Many Requests",
         "ERROR: HTTP error 503 while getting https://example.org/six.whl",
         "dial tcp 192.0.2.1:443: connect: connection refused",
+        "ERROR: failed to solve: DeadlineExceeded: context deadline exceeded",
     ],
 )
 def test_a_passing_failure_is_tried_again(line: str) -> None:
@@ -193,3 +216,29 @@ def test_another_failure_is_final(line: str) -> None:
 
 def test_the_certificates_are_a_file() -> None:
     assert Path(ca_bundle()).is_absolute()
+
+
+def test_an_engine_without_time_for_all_gets_one_target_after_another(
+    project: Path, tmp_path: Path
+) -> None:
+    plan = make_plan(load_catalogue(project), "zed")
+    asked: list[tuple[str, ...]] = []
+    times_left = {"a": 2, "b": 0, "c": 3}
+
+    def bake(progress: _Progress, some: Sequence[str]) -> dict[str, str]:
+        asked.append(tuple(some))
+        if len(some) > 1 or times_left[some[0]]:
+            times_left[some[0]] -= len(some) == 1
+            progress.read(["ERROR: failed to solve: DeadlineExceeded: context deadline exceeded\n"])
+            raise EngineError("the build failed", "")
+        return {name: f"sha256:{name}" for name in some}
+
+    with pytest.raises(BuildError, match="context deadline exceeded"):
+        _retried(bake, ["a", "b", "c"], plan, tmp_path, tmp_path)
+    assert asked == [("a", "b", "c"), ("a",), ("a",)]
+    times_left["a"], asked[:] = 1, []
+    times_left["c"] = 2
+    assert _retried(bake, ["a", "b", "c"], plan, tmp_path, tmp_path) == {
+        name: f"sha256:{name}" for name in "abc"
+    }
+    assert asked == [("a", "b", "c"), ("a",), ("a",), ("b",), ("c",), ("c",), ("c",)]

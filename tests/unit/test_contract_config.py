@@ -5,16 +5,22 @@ import stat
 from pathlib import Path
 
 import pytest
-from contract import cells, config
+from contract import address, config
 from contract.environment import read
 from contract.errors import ContractError
-from contract.services import GLANCE, NOVA, PLACEMENT
-from contract.settings import Settings, resolve
+from contract.services import SERVICES, Service
+from contract.settings import Settings, find_role, resolve
 from contract.urls import Database, parse_database, parse_transport
+from contract.wait import NotYetError
+from nova_runtime import cells, computes, reports
+
+GLANCE, KEYSTONE, NEUTRON, NOVA, PLACEMENT = (
+    SERVICES[name] for name in ("glance", "keystone", "neutron", "nova", "placement")
+)
 
 
 def settings(role: str, **environ: str) -> Settings:
-    return resolve(role, read(environ))
+    return resolve(find_role(role), read(environ))
 
 
 def test_defaults_are_those_of_the_old_images() -> None:
@@ -84,6 +90,13 @@ def test_transport_targets() -> None:
     assert parse_transport("fake://") is None
 
 
+@pytest.mark.parametrize("group", ["nova", "placement"])
+def test_neutron_can_tell_the_others(group: str) -> None:
+    conf = config.sections(settings("neutron"), NEUTRON)[group]
+    assert (conf["username"], conf["password"]) == ("neutron", "NEUTRON_PASS")
+    assert (conf["endpoint_type"], conf["region_name"]) == ("internal", "RegionOne")
+
+
 def test_a_compute_has_no_database() -> None:
     text = config.render(config.sections(settings("nova-compute"), NOVA))
     assert "connection" not in text
@@ -111,7 +124,7 @@ def test_files_are_private_and_replaced(tmp_path: Path) -> None:
     assert "password = two" in conf.read_text()
     assert stat.S_IMODE(conf.stat().st_mode) == 0o600
     clouds = json.loads((tmp_path / "glance" / "clouds.yaml").read_text())["clouds"]
-    assert set(clouds) == {"admin", "demo"}
+    assert set(clouds) == {"admin", "demo", "alt", "system-admin"}
     assert clouds["demo"]["auth"]["password"] == "DEMO_PASS"
 
 
@@ -133,3 +146,68 @@ def test_an_unknown_role_lists_the_roles() -> None:
     with pytest.raises(ContractError) as caught:
         settings("nova")
     assert "nova-compute" in caught.value.hint
+
+
+AIO = "http://127.0.0.1"
+BASE = {"PUBLIC_PORT_BASE": "30000"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "service", "public"),
+    [
+        ({}, NOVA, f"{AIO}:8774/v2.1"),
+        ({"PUBLIC_HOST": "cloud.test"}, NOVA, "http://cloud.test:8774/v2.1"),
+        (BASE, KEYSTONE, f"{AIO}:35000/v3"),
+        (BASE | {"PUBLIC_HOST": "cloud.test"}, GLANCE, "http://cloud.test:39292"),
+        (BASE | {"GLANCE_PUBLIC_URL": "https://a.test/"}, GLANCE, "https://a.test"),
+        (BASE | {"PUBLIC_URL": "https://a.test"}, NOVA, "https://a.test"),
+        (BASE | {"PUBLIC_URL": "https://a.test"}, PLACEMENT, f"{AIO}:38778"),
+    ],
+)
+def test_only_public_endpoints_are_for_clients_outside(
+    environ: dict[str, str], service: Service, public: str
+) -> None:
+    found = address.urls(settings("aio", **environ), service)
+    inside = f"{AIO}:{service.endpoint.port}{service.endpoint.path}"
+    assert found == {"public": public, "internal": inside, "admin": inside}
+
+
+@pytest.mark.parametrize("interface", ["public", "internal", "admin"])
+@pytest.mark.parametrize("service", [KEYSTONE, GLANCE, PLACEMENT])
+def test_each_endpoint_of_each_service_can_be_given(service: Service, interface: str) -> None:
+    name = f"{service.name}_{interface}_url".upper()
+    found = address.urls(settings("aio", **{name: "http://x.test:1"}), service)
+    assert {key for key, url in found.items() if url == "http://x.test:1"} == {interface}
+
+
+def test_clients_in_a_container_use_the_internal_endpoints() -> None:
+    entries = json.loads(config.clouds(settings("keystone")))["clouds"]
+    assert {entry["interface"] for entry in entries.values()} == {"internal"}
+
+
+@pytest.mark.parametrize("number", ["1", "2", "3"])
+def test_aio_knows_the_computes_that_it_once_had(
+    number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPUTES", number)
+    known = ["node1", "node2", "node3", "mine", "node"]
+    expected = {"1": {"node2", "node3"}, "2": {"node3"}, "3": set()}
+    assert computes.surplus("aio", known) == expected[number]
+
+
+def test_a_program_is_there_when_it_reports_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {("nova-conductor", "a"): 7, ("nova-scheduler", "a"): 3}
+    monkeypatch.setattr(reports, "counts", lambda _: found)
+    expect = reports.expect
+    with pytest.raises(NotYetError, match="nova-conductor"):
+        expect(settings("aio"), dict(found), "nova-conductor")
+    expect(settings("aio"), {("nova-conductor", "a"): 6}, "nova-conductor", "nova-scheduler")
+
+
+@pytest.mark.parametrize(("value", "cache"), [("", None), ("-shared_cache", {"proxies": ""})])
+def test_keystone_has_no_cache_of_ours_without_its_patch(
+    value: str, cache: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATCHES", value)
+    settings = resolve(find_role("keystone"), read({"PATCHES": value}))
+    assert config.sections(settings, SERVICES["keystone"]).get("cache") == cache

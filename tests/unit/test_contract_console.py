@@ -7,7 +7,7 @@ import pytest
 from contract import console
 from contract.address import has_network_dns
 from contract.programs import own_environment, path_with_venv
-from contract.services import NEUTRON, PLACEMENT
+from contract.services import SERVICES
 
 
 def test_json_lines_are_objects() -> None:
@@ -51,8 +51,8 @@ def test_embedded_services_get_only_their_own_options() -> None:
         "OS_DEFAULT__DEBUG": "true",
         "OS_PLACEMENT_DATABASE__CONNECTION": "placement's",
     }
-    assert set(own_environment(NEUTRON, environ)) == {"PATH", "OS_DEFAULT__DEBUG"}
-    assert "OS_PLACEMENT_DATABASE__CONNECTION" in own_environment(PLACEMENT, environ)
+    assert set(own_environment(SERVICES["neutron"], environ)) == {"PATH", "OS_DEFAULT__DEBUG"}
+    assert "OS_PLACEMENT_DATABASE__CONNECTION" in own_environment(SERVICES["placement"], environ)
 
 
 def test_the_virtual_environment_is_on_the_path_once() -> None:

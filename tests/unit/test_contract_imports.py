@@ -15,8 +15,8 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from contract import messaging
-from contract.imports import Distutils, Late, _select, without_collecting
+from contract.imports import Distutils, Late, without_collecting
+from contract.patches import entry_points, reply_waiters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ def test_entry_points_are_selected_as_by_python_itself(monkeypatch: pytest.Monke
         {},
     ]
     wanted = [tuple(points.select(**question)) for question in questions]
-    monkeypatch.setattr(EntryPoints, "select", _select)
+    monkeypatch.setattr(EntryPoints, "select", entry_points.select)
     assert [tuple(points.select(**question)) for question in questions] == wanted
     assert len(wanted[0]) == 2
 
@@ -186,10 +186,10 @@ class Watch:
 def test_a_reply_is_taken_soon_after_it_came(waiters: SimpleNamespace) -> None:
     threading.Timer(0.05, waiters._queues["1"].put, ("reply",)).start()
     begin = time.monotonic()
-    assert messaging.get(waiters, "1", timeout=5) == "reply"
+    assert reply_waiters.get(waiters, "1", timeout=5) == "reply"
     assert time.monotonic() - begin < 0.4
 
 
 def test_no_reply_is_a_timeout(waiters: SimpleNamespace) -> None:
     with pytest.raises(TimeoutError, match="message ID 1"):
-        messaging.get(waiters, "1", timeout=0.1)
+        reply_waiters.get(waiters, "1", timeout=0.1)

@@ -7,22 +7,75 @@ from pathlib import Path
 
 import click
 import pytest
-from contract.services import SERVICES
 from ruamel.yaml import YAML
 
+from builder.catalogue.model import Catalogue
 from builder.cli import cli
-from builder.drawing import draw
-from builder.model import Catalogue
 from builder.smoke import CHECKS
-from builder.stack import load_stack
+from builder.stack.diagram import draw
+from builder.stack.resolve import load_stack
+from pages.errors import raised
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "bench/README.md", *ROOT.glob("docs/*/*.md"))
-# Options of Docker's commands, cosign, registries and bench/, which the documentation names.
+PAGES = (*ROOT.glob("*.md"), ROOT / "bench/README.md", *ROOT.glob("docs/**/*.md"))
+# Options of other programs, which the documentation names.
 FOREIGN = {
+    *("--link", "--base", "--base-tag"),
     *("--buildkitd-config", "--driver-opt", "--network", "--privileged"),
-    *("--insecure-ignore-tlog", "--type", "--delete-untagged", "--compile", "--yes"),
+    *("--insecure-ignore-tlog", "--type", "--delete-untagged", "--yes"),
 }
+
+# Everything that people read or run.
+TEXTS = (
+    *(*ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "scripts", ROOT / "bench", ROOT / "docs"),
+    *(ROOT / "builder", ROOT / "images", ROOT / "examples", ROOT / "ci", ROOT / ".github"),
+)
+# The name without a path or URL: on the package index it is a stranger's.
+STRANGERS = re.compile(
+    r"(?<![\w./-])builder\[[a-z,]+\]"
+    r"|(?:(?:pipx?|uv tool) install|uvx|pipx run|--from) (?:-\S+ )*['\"]?builder(?![\w/\[.-])"
+    r"|(?<![\w./-])builder @ "
+)
+# A place that nobody chose.
+PLACEHOLDER = re.compile(r"(?<![\w./-])(?:https?://[\w.]+/)?builder/builder\b")
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    for top in TEXTS:
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield str(path.relative_to(ROOT)), path.read_bytes().decode(errors="replace")
+
+
+@pytest.mark.parametrize("pattern", [STRANGERS, PLACEHOLDER], ids=["package", "source"])
+def test_nothing_leads_to_somebody_else_s_project(pattern: re.Pattern[str]) -> None:
+    found = list(texts())
+    assert {"README.md", "ci/openstack.yml", "builder/testing/__init__.py"} <= dict(found).keys()
+    assert [(name, pattern.findall(text)) for name, text in found if pattern.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("`pip install 'builder[testing]'`", True),
+        ("the extra ``builder[testing]``", True),
+        ("venv/bin/pip install --quiet builder\n", True),
+        ("pip install './builder[testing]'", False),
+        ("pip install '/srv/builder[testing]'", False),
+        ("builder[testing] @ git+https://HOST/GROUP/PROJECT", True),
+        ("builder @ git+https://HOST/GROUP/PROJECT", True),
+        ("openstack-builder @ git+https://HOST/GROUP/PROJECT", False),
+        ("pip install openstack-builder", False),
+        ("uvx builder list", True),
+        ("uvx --from builder builder list", True),
+        ("uvx --from openstack-builder builder list", False),
+        ("uv tool install builder", True),
+        ("pipx install builder", True),
+        ("pip install ./builder", False),
+    ],
+)
+def test_what_a_stranger_s_package_is_installed_by(text: str, wrong: bool) -> None:
+    assert bool(STRANGERS.search(text)) == wrong
 
 
 def test_the_table_of_releases(catalogue: Catalogue) -> None:
@@ -44,16 +97,30 @@ def test_the_table_of_releases(catalogue: Catalogue) -> None:
     ]
 
 
-def test_the_table_of_variables_is_what_the_contract_reads() -> None:
-    text = (ROOT / "docs/reference/environment.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    named = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
-    sources = (ROOT / "images/openstack/contract").glob("*.py")
-    read = set(re.findall(r'"([A-Z_]+)"', " ".join(path.read_text() for path in sources)))
-    services = SERVICES.values()
-    passwords = {each.user_password for each in services} | {e.database_password for e in services}
-    assert named <= read | passwords
-    assert passwords - named == {"KEYSTONE_PASS"}  # keystone is no user of itself
+def override_rows(catalogue: Catalogue) -> list[str]:
+    """A row for each override of each package; releases side by side are a range."""
+    names = list(catalogue.releases)
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for index, release in enumerate(catalogue.releases.values()):
+        for package, over in release.overrides.items():
+            found.setdefault((package, over.version, over.reason), []).append(index)
+    rows = []
+    for (package, version, reason), indexes in found.items():
+        first, last = indexes[0], indexes[-1]
+        whole = len(indexes) > 1 and indexes == list(range(first, last + 1))
+        releases = (
+            f"{names[first]} to {names[last]}"
+            if whole
+            else ", ".join(names[index] for index in indexes)
+        )
+        rows.append(f"| {package} | `{version}` | {releases} | {reason} |")
+    return sorted(rows)
+
+
+def test_the_table_of_overrides(catalogue: Catalogue) -> None:
+    text = (ROOT / "docs/reference/releases.md").read_text(encoding="utf-8")
+    table = text.partition("| package | version | releases | why |\n")[2].partition("\n\n")[0]
+    assert table.splitlines()[1:] == override_rows(catalogue)
 
 
 def test_no_check_is_left_out_for_a_release(catalogue: Catalogue) -> None:
@@ -79,9 +146,50 @@ def test_the_model_in_the_documentation(tmp_path: Path, catalogue: Catalogue) ->
     first, *snippets = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "stack.yaml").write_text(first, encoding="utf-8")
     needed = load_stack(tmp_path / "stack.yaml", catalogue)
-    assert len(needed.order) == 7
+    assert len(needed.order) == 11
     assert draw(needed, "svg") == (ROOT / "docs/how-to/stack.svg").read_text(encoding="utf-8")
     assert all(YAML(typ="safe").load(snippet) for snippet in snippets)
+
+
+def test_the_cloud_of_the_first_page(catalogue: Catalogue) -> None:
+    drawn = draw(load_stack(ROOT / "docs/cloud.yaml", catalogue), "svg")
+    assert drawn == (ROOT / "docs/cloud.svg").read_text(encoding="utf-8")
+
+
+def test_the_first_page_has_what_the_others_have() -> None:
+    """A cloud in one container, a test, a job: each is tried where it comes from."""
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
+    example = (ROOT / "examples/test_live_migration.py").read_text(encoding="utf-8")
+    run, test, job = blocks
+    assert test == example
+    clouds = (ROOT / "docs/how-to/clouds.md").read_text(encoding="utf-8")
+    for line in run.splitlines():
+        assert line.replace("8080:80", "80:80") in clouds
+    services = YAML(typ="safe").load(job)["jobs"]["test"]
+    (same,) = [
+        found
+        for each in re.findall(r"```yaml\n(.*?)```", clouds, re.DOTALL)
+        if "ghcr.io" in each and (found := YAML(typ="safe").load(each))
+    ]
+    assert {key: services[key] for key in same} == same
+
+
+def errors_shown() -> list[tuple[str, str, str]]:
+    """Message, hint and what is said below, of each error on the page about them."""
+    text = (ROOT / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8")
+    pattern = r"```text\nerror: (.*?)\nhint: (.*?)\n```\n\n(.*?)(?=\n#)"
+    return re.findall(pattern, text, re.DOTALL)
+
+
+@pytest.mark.parametrize(("message", "hint", "below"), errors_shown())
+def test_an_error_is_one_that_the_program_has(message: str, hint: str, below: str) -> None:
+    codes = {each.exit_code for each in raised(ROOT / "builder") if each.matches(message, hint)}
+    assert codes == {int(below.removeprefix("Exit code ")[0])}
+
+
+def test_there_are_errors_shown() -> None:
+    assert len(errors_shown()) > 10
 
 
 def written(text: str) -> Iterator[str]:
@@ -91,18 +199,23 @@ def written(text: str) -> Iterator[str]:
     yield from re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
 
 
+# By whichever way it was installed
+CALL = re.compile(r"(?:\$ )?(?:\S*bin/|uvx --from \S+ )?builder ([a-z].*)")
+
+
 def commands() -> Iterator[list[str]]:
     """What the documentation says after `builder`; placeholders and all."""
     for page in PAGES:
         for line in written(page.read_text(encoding="utf-8")):
-            if match := re.fullmatch(r"(?:\.venv/bin/)?builder ([a-z].*)", line):
+            if match := CALL.fullmatch(line):
                 words = shlex.split(match[1], comments=True)
                 yield ["debian:bookworm" if word == "REF" else word for word in words]
 
 
 def test_every_command_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With options that there are, and as many arguments as it takes."""
-    (tmp_path / "runs").mkdir()
+    for name in ("runs", "osv", "PATH", "DIR"):
+        (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     called = []
     for command in every_command(cli):
@@ -124,9 +237,19 @@ def every_command(group: click.Group) -> Iterator[click.Command]:
             yield command
 
 
+def switches() -> list[str]:
+    """Options that the integration tests give to pytest; read, for here they are not loaded."""
+    text = (ROOT / "tests/integration/conftest.py").read_text(encoding="utf-8")
+    adding = text[text.index("def pytest_addoption") :].split("\n\n\n")[0]
+    return re.findall(r'"(--[a-z][a-z-]+)"', adding)
+
+
 def test_every_option_is_one(pytestconfig: pytest.Config) -> None:
     known = {
-        option for command in every_command(cli) for each in command.params for option in each.opts
+        option
+        for command in (cli, *every_command(cli))
+        for each in command.params
+        for option in each.opts
     }
     named = {
         match[0]
@@ -138,4 +261,4 @@ def test_every_option_is_one(pytestconfig: pytest.Config) -> None:
     for name in [each for each in named if each.startswith("--openstack-")]:
         pytestconfig.getoption(name)  # of the plugin
         known.add(name)
-    assert named - known - FOREIGN == set()
+    assert named - known - FOREIGN - set(switches()) == set()

@@ -8,7 +8,8 @@ from subprocess import CompletedProcess
 import pytest
 from packaging.version import Version
 
-from builder import index, process
+from builder import process
+from builder.catalogue import package_index
 from builder.errors import MachineError
 
 
@@ -32,7 +33,7 @@ def test_point_releases(current: str, newer: tuple[str, ...]) -> None:
         *("27.0.0", "26.10.0", "26.2.1", "26.2.0", "26.1.0", "25.9.9", "2.6.0", "1!26.3.0"),
         *("26.11.0rc1", "26.11.0.dev3", "27.0.0.0b2"),
     )
-    assert index.point_releases(current, available) == versions(*newer)
+    assert package_index.point_releases(current, available) == versions(*newer)
 
 
 def test_each_package_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +47,7 @@ def test_each_package_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None
         return CompletedProcess([], 0, json.dumps(said), "WARNING: pip is old\n")
 
     monkeypatch.setattr(process, "run", answer)
-    found = index.available(["nova", "glance", "nova"])
+    found = package_index.available(["nova", "glance", "nova"])
     assert found == dict.fromkeys(("glance", "nova"), versions("9.0.0", "9.1.0", "10.0.0"))
     assert sorted(asked) == ["glance", "nova"]
 
@@ -61,7 +62,7 @@ def test_each_package_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_answer(monkeypatch: pytest.MonkeyPatch, said: str, reason: str) -> None:
     monkeypatch.setattr(process, "run", lambda *_, **__: CompletedProcess([], 1, "", said))
     with pytest.raises(MachineError) as caught:
-        index.available(["nova"])
+        package_index.available(["nova"])
     assert caught.value.exit_code == 3
     assert caught.value.message == f"the package index gives no versions of nova: {reason}"
     assert caught.value.hint is not None

@@ -2,9 +2,9 @@
 
 import pytest
 
+from builder.catalogue.model import Catalogue
 from builder.errors import UsageError
-from builder.model import Catalogue
-from builder.plan import make_plan
+from builder.image.plan import make_plan
 
 
 def test_the_names_of_a_set(catalogue: Catalogue) -> None:
@@ -13,7 +13,7 @@ def test_the_names_of_a_set(catalogue: Catalogue) -> None:
         name: f"127.0.0.1:5001/openstack/openstack-{name}:zed"
         for name in (
             *("mariadb", "rabbitmq", "keystone", "glance", "placement", "neutron"),
-            *("nova-controller", "nova-compute", "aio"),
+            *("cinder", "nova-controller", "nova-compute", "aio"),
         )
     }
     assert plan.image("nova-compute").recipe == "nova"

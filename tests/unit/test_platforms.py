@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from builder.compose import compose_file
+from builder.catalogue.lock import lock_path
+from builder.catalogue.model import Catalogue
+from builder.cloud.compose import compose_file
 from builder.errors import MachineError, UsageError
-from builder.lock import lock_path
-from builder.model import Catalogue
-from builder.plan import Plan, make_plan
+from builder.image.plan import Plan, make_plan
+from builder.image.render import render
 from builder.platforms import Platform, native, parse
-from builder.render import render
 from tests.unit.test_render import PROVENANCE
 
 BOTH = (Platform.AMD64, Platform.ARM64)
@@ -61,13 +61,13 @@ def test_the_machine_s_own_needs_no_word(
 ) -> None:
     plan = make_plan(catalogue, "zed", platforms=platforms)
     assert plan.platforms == (Platform.AMD64,)
-    assert not plan.foreign
+    assert not plan.emulated
     assert not any("platforms" in each for each in bake_targets(catalogue, plan).values())
 
 
 def test_a_foreign_set_stands_on_stages_for_the_machine_too(catalogue: Catalogue) -> None:
     plan = make_plan(catalogue, "zed", platforms=(Platform.ARM64,))
-    assert plan.foreign == (Platform.ARM64,)
+    assert plan.emulated == (Platform.ARM64,)
     for name, target in bake_targets(catalogue, plan).items():
         last = name in ("aio", "nova-compute")  # no other stage stands on it
         expected = ["linux/arm64"] if last else ["linux/arm64", "linux/amd64"]
@@ -76,7 +76,7 @@ def test_a_foreign_set_stands_on_stages_for_the_machine_too(catalogue: Catalogue
 
 def test_both(catalogue: Catalogue) -> None:
     plan = make_plan(catalogue, "zed", platforms=BOTH)
-    assert plan.foreign == (Platform.ARM64,)
+    assert plan.emulated == (Platform.ARM64,)
     assert all(each["platforms"] == [*BOTH] for each in bake_targets(catalogue, plan).values())
 
 

@@ -11,22 +11,26 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from packaging.version import Version
 from ruamel.yaml import YAML
 
+from builder.advisories.model import Severity
+from builder.catalogue.model import Status
 from builder.errors import ConfigError
-from builder.policy import (
+from builder.scan.policy import (
     Action,
+    Exemption,
     Finding,
     Judged,
     Kind,
     Policy,
     Settings,
-    Severity,
     Verdict,
     judge,
     load,
 )
-from builder.policy import unused as unused_exceptions
+from builder.scan.policy import unused as unused_exceptions
+from builder.scan.series import Series
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 24)
@@ -242,7 +246,7 @@ def _outcome(root: Path) -> Policy | ConfigError:
         return error
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@settings(max_examples=100, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(path=st.sampled_from(_PATHS), junk=_JUNK, cut=st.none() | st.integers(0, len(POLICY)))
 def test_no_mistake_ends_in_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, path: tuple[Any, ...], junk: Any, cut: int | None
@@ -267,3 +271,87 @@ def test_no_mistake_ends_in_a_traceback(
     assert 1 <= (outcome.line or 1) <= text.count("\n") + 2
     assert "\n" not in outcome.message
     assert len(outcome.message) < 1000
+
+
+def series(status: Status, *published: str) -> Series:
+    known = [Version(each) for each in published] if published else None
+    return Series(frozenset({"nova", "openstack-placement"}), status, lambda _: known)
+
+
+def in_series(status: Status, policy: Policy, **given: Any) -> Judged:
+    found = finding(installed="26.3.0", **given)
+    (judged,) = judge(policy, [found], TODAY, series(status))
+    return judged
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (Status.DEVELOPMENT, Verdict.BLOCKED),
+        (Status.MAINTAINED, Verdict.WARNED),
+        (Status.UNMAINTAINED, Verdict.WARNED),
+        (Status.END_OF_LIFE, Verdict.WARNED),
+    ],
+)
+@pytest.mark.parametrize("ignore_unfixed", [True, False])
+def test_what_only_a_later_series_fixes_is_never_hidden(
+    status: Status, verdict: Verdict, ignore_unfixed: bool
+) -> None:
+    policy = Policy(Settings(ignore_unfixed=ignore_unfixed))
+    judged = in_series(status, policy, fixed="27.0.2, 28.0.1")
+    assert judged == Judged(
+        judged.finding, verdict, f"no fix in this series, which is {status}", unfixed_in_series=True
+    )
+
+
+def test_a_series_may_be_a_minor_number() -> None:
+    found = finding(installed="26.3.0", fixed="26.4.1")
+    assert not series(Status.MAINTAINED).lacks_fix(found)
+    of_two = Series(frozenset({"nova"}), Status.MAINTAINED, known=lambda _: ("26.3.0", "26.4.0"))
+    assert of_two.lacks_fix(found)
+
+
+def test_the_policy_says_what_it_does_for_some_and_the_default_for_the_rest() -> None:
+    policy = Policy(Settings.model_validate({"unfixed_in_series": {"end-of-life": "block"}}))
+    assert in_series(Status.END_OF_LIFE, policy, fixed="27.0").verdict is Verdict.BLOCKED
+    assert in_series(Status.UNMAINTAINED, policy, fixed="27.0").verdict is Verdict.WARNED
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fixed": "26.3.1"},
+        {"fixed": "27.0.2, 26.3.1"},
+        {"fixed": "27.0.2", "package": "click"},
+        {"fixed": "no version"},
+    ],
+)
+def test_what_this_series_fixes_and_a_library_block_as_ever(given: dict[str, str]) -> None:
+    judged = in_series(Status.END_OF_LIFE, Policy(), **given)
+    assert (judged.verdict, judged.unfixed_in_series) == (Verdict.BLOCKED, False)
+
+
+@pytest.mark.parametrize(("fixed", "severity"), [("", "HIGH"), ("27.0.2", "MEDIUM")])
+def test_without_any_fix_or_a_severity_that_blocks_it_is_reported(
+    fixed: str, severity: str
+) -> None:
+    judged = in_series(Status.MAINTAINED, Policy(), fixed=fixed, severity=severity)
+    assert (judged.verdict, judged.unfixed_in_series) == (Verdict.REPORTED, False)
+
+
+@pytest.mark.parametrize(
+    ("published", "lacks"),
+    [(("26.3.0", "27.0.0"), True), (("26.3.1",), False), (("26.3.2",), False), ((), False)],
+)
+def test_a_fix_that_was_never_published_is_none(published: tuple[str, ...], lacks: bool) -> None:
+    found = finding(installed="26.3.0", fixed="26.3.1, 27.0.2", package="Openstack.Placement")
+    assert series(Status.MAINTAINED, *published).lacks_fix(found) is lacks
+
+
+def test_an_exception_accepts_it_and_it_stays_listed() -> None:
+    exemption = Exemption(id="CVE-1", reason="only with LDAP", expires=TODAY)
+    policy = Policy(Settings(exceptions=(exemption,)), ("policy.yaml:1:1",))
+    judged = in_series(Status.MAINTAINED, policy, fixed="27")
+    assert (judged.verdict, judged.note) == (Verdict.ACCEPTED, "only with LDAP")
+    assert judged.unfixed_in_series
+    assert judged.exemption == exemption

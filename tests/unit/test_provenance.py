@@ -9,15 +9,16 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from builder.evidence import Predicate
-from builder.inputs import Inputs
-from builder.plan import Image, Plan
+from builder.image.input_hash import Inputs
+from builder.image.plan import Image, Plan
+from builder.image.render import Provenance
 from builder.platforms import Platform
-from builder.provenance import Invocation, provenance
-from builder.render import Provenance
+from builder.trust.attestations import Predicate
+from builder.trust.provenance import Invocation, provenance, source_of
 
 IMAGE = Image("nova-compute", "nova", "127.0.0.1:5001/openstack/openstack-nova-compute", "zed", "")
 PLAN = Plan("zed", "127.0.0.1:5001", "openstack", (IMAGE,), (Platform.AMD64,), Platform.AMD64)
@@ -124,6 +125,35 @@ def test_without_a_checkout_there_is_no_commit() -> None:
     project, lock, _ = found["buildDefinition"]["resolvedDependencies"]
     assert project == {"name": "project", "uri": "git+https://example.org/builder"}
     assert lock["uri"] == "git+https://example.org/builder#locks/zed.txt"
+
+
+def test_without_a_source_none_is_named() -> None:
+    for revision, commit in (("0f" * 20, ["0f" * 20]), ("unknown", [])):
+        origin = replace(ORIGIN, source=None, revision=revision)
+        found = predicate(origin)
+        check_fields(found)
+        *project, lock, base = found["buildDefinition"]["resolvedDependencies"]
+        assert project == [{"name": "project", "digest": {"gitCommit": each}} for each in commit]
+        assert lock.keys() == {"name", "digest"}
+        assert base["name"] == "debian:bookworm"
+        text = json.dumps(found)
+        assert "None" not in text
+        assert "://" not in text
+        page = found["buildDefinition"]["buildType"].removesuffix("#build-type-v1")
+        assert found["runDetails"]["builder"]["id"] == f"{page}#builder"
+        assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", page)
+        assert source_of(provenance(PLAN, IMAGE, INPUTS, origin, "", RUN)) is None
+
+
+def test_the_source_that_it_names() -> None:
+    found = source_of(provenance(PLAN, IMAGE, INPUTS, ORIGIN, "", RUN))
+    assert found == f"git+https://example.org/builder@{'0f' * 20}"
+
+
+def test_the_page_about_it_says_the_name_that_it_has_without_a_source() -> None:
+    page = Path(__file__).parents[2] / "docs/reference/provenance.md"
+    kind = predicate(replace(ORIGIN, source=None))["buildDefinition"]["buildType"]
+    assert f"`{kind}`" in page.read_text(encoding="utf-8")
 
 
 def test_a_registry_image_as_the_base() -> None:

@@ -13,20 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from semver import Version
 
-from builder.build import BuiltSet
 from builder.engine import LocalImage
 from builder.errors import ConfigError, PublishError, UsageError
-from builder.inputs import Inputs
-from builder.journal import Journal, Move
-from builder.layout import children, media_type, parse, parts, read_layout
-from builder.lease import Claim, parse_claims
-from builder.plan import make_plan
-from builder.publish import Published
-from builder.recovery import UNREADABLE, can_complete, to_take_back
-from builder.report import ImageReport, ReleaseReport, published_to_text, tags_to_text, to_json
-from builder.tagging import ImageTags, next_set_build, refuse_downgrades
-from builder.tags import Build, Step, Verdict
-from builder.tested import (
+from builder.image.build import BuiltSet
+from builder.image.input_hash import Inputs
+from builder.image.plan import make_plan
+from builder.loopback import is_loopback
+from builder.options import Options, Selection
+from builder.publish import preflight
+from builder.publish.journal import Journal, Move
+from builder.publish.publish import Published
+from builder.publish.publish_run import _check_source, publish_runs
+from builder.publish.recovery import UNREADABLE, can_complete, to_take_back
+from builder.publish.run_record import (
     FILE,
     REPORT,
     check_versions,
@@ -35,13 +34,21 @@ from builder.tested import (
     read_tested,
     write,
 )
-from builder.transport import is_loopback
+from builder.publish.tagging import ImageTags, next_set_build, refuse_downgrades
+from builder.publish.tags import Build, Step, Verdict
+from builder.registry import probe
+from builder.registry.lock import Claim, parse_claims
+from builder.registry.oci_layout import children, media_type, parse, parts, read_layout
+from builder.report import ImageReport, ReleaseReport, published_to_text, tags_to_text, to_json
+from builder.scan import ScanOptions
+from builder.trust import attestations
+from builder.trust.attestations import Document, Predicate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from builder.model import Catalogue
-    from builder.record import SetRecord
+    from builder.catalogue.model import Catalogue
+    from builder.manifest import SetRecord
 
 
 def move(tag: str, old: str | None = "old", new: str = "new") -> Move:
@@ -147,6 +154,7 @@ def test_the_versions_of_a_set(catalogue: Catalogue) -> None:
     found = record(catalogue)
     assert {image.target: image.version for image in found.images} == {
         "keystone": "22.0.2", "glance": "25.1.0", "placement": "8.0.0", "neutron": "21.2.1",
+        "cinder": "21.3.2",
         "nova-controller": "26.3.0", "nova-compute": "26.3.0", "aio": "26.3.0",
         "mariadb": "10.11.14", "rabbitmq": "3.10.8",
     }  # fmt: skip
@@ -183,6 +191,32 @@ def keep(directory: Path, found: SetRecord, *, checks: int | None = 42, digest: 
 def test_a_run_is_read_back(catalogue: Catalogue, tmp_path: Path) -> None:
     found = record(catalogue)
     assert read_tested(keep(tmp_path / "run", found)) == found
+
+
+def test_a_set_that_names_no_source_stays_on_this_machine(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    here = record(catalogue)
+    images = [
+        each.model_copy(update={"reference": each.reference.replace("127.0.0.1:5001", "r.test")})
+        for each in here.images
+    ]
+    elsewhere = here.model_copy(update={"images": tuple(images)})
+    directory = keep(tmp_path / "run", elsewhere)
+    for project in (None, {}, {"uri": "git+https://example.org/b"}):
+        if project is not None:
+            found = [{"name": "project", "digest": {}, **project}, {"name": "lock", "uri": "x:"}]
+            content = json.dumps({"buildDefinition": {"resolvedDependencies": found}}).encode()
+            document = Document(Predicate.PROVENANCE, content)
+            attestations.write(directory / attestations.DIRECTORY, {"nova": (document,)})
+        if project:
+            _check_source(elsewhere, directory)
+        else:
+            _check_source(here, directory)
+            with pytest.raises(UsageError, match=r"for r\.test were built without") as caught:
+                list(publish_runs(Options(Selection(catalogue.root)), tmp_path, (), ScanOptions()))
+            hint = "builder build --release zed --registry r.test --source https://"
+            assert hint in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("said", [{"checks": None}, {"checks": 0}, {"digest": "sha256:other"}])
@@ -297,3 +331,49 @@ def test_manifests() -> None:
 )  # fmt: skip
 def test_plain_http_is_for_loopback(registry: str, loopback: bool) -> None:
     assert is_loopback(registry) is loopback
+
+
+# --- what a registry is asked before a build
+
+
+def test_the_tags_that_are_to_move(catalogue: Catalogue) -> None:
+    found = preflight.tags_of_plans(catalogue, [make_plan(catalogue, "zed")])
+    base = "127.0.0.1:5001/openstack/openstack-"
+    assert found[f"{base}nova-compute"] == {"zed", "2022.2", "26.3.0", "26.3", "26"}
+    assert found[f"{base}mariadb"] == {"zed", "2022.2"}  # Debian's version comes with the build
+    assert found[f"{base}set"] == {"zed"}
+    of_set = preflight.tags_of_set(catalogue, record(catalogue))
+    assert of_set.keys() == found.keys()
+    assert of_set[f"{base}mariadb"] == {"zed", "2022.2", "10.11.14", "10.11", "10"}
+
+
+@pytest.mark.parametrize(
+    ("registry", "hint"),
+    [
+        (
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+            (
+                "for name in cloud/openstack-nova cloud/openstack-set; do aws ecr "
+                'create-repository --region eu-central-1 --repository-name "$name"; done'
+            ),
+        ),
+        ("registry.test", "make them as its manual says"),
+    ],
+)
+def test_repositories_that_are_missing(registry: str, hint: str) -> None:
+    error = preflight._missing(registry, ["cloud/openstack-nova", "cloud/openstack-set"])
+    assert error.message.endswith("lacks cloud/openstack-nova, cloud/openstack-set")
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("**", "26.3.0", True), ("26.*", "26.3.0", True), ("26.*", "27.0.0", False),
+        ("{zed,2022.2}", "zed", True), ("{zed,2022.2}", "2022x2", False), ("a,b", "a,b", True),
+        ("*-????????.*", "26.3.0-20261124.1", True), ("*-????????.*", "26.3.0", False),
+        ("**", "a/b", True), ("*", "a/b", False),
+    ],
+)  # fmt: skip
+def test_patterns_of_a_harbor(pattern: str, name: str, matches: bool) -> None:
+    assert bool(probe._pattern(pattern).fullmatch(name)) is matches

@@ -1,5 +1,6 @@
 """Templates to Dockerfiles and the bake file, and the mistakes that a template can hold."""
 
+import datetime as dt
 import json
 import re
 from dataclasses import replace
@@ -8,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from builder.config import load_catalogue
+from builder.catalogue import backports
+from builder.catalogue.config import load_catalogue
+from builder.catalogue.lock import lock_path
+from builder.catalogue.model import Catalogue
 from builder.errors import ConfigError
-from builder.lock import lock_path
-from builder.model import Catalogue
-from builder.plan import make_plan
+from builder.image.plan import make_plan
+from builder.image.render import Provenance, Rendered, render, write
 from builder.platforms import Platform
-from builder.render import Provenance, Rendered, render, write
 
 PROVENANCE = Provenance(
     revision="0" * 40,
@@ -26,9 +28,11 @@ PROVENANCE = Provenance(
 )
 
 
-def rendered(catalogue: Catalogue, base_image: str | None = None) -> Rendered:
+def rendered(
+    catalogue: Catalogue, base_image: str | None = None, provenance: Provenance = PROVENANCE
+) -> Rendered:
     lock = lock_path(catalogue, "zed").read_text(encoding="utf-8")
-    return render(catalogue, make_plan(catalogue, "zed"), lock, PROVENANCE, base_image=base_image)
+    return render(catalogue, make_plan(catalogue, "zed"), lock, provenance, base_image=base_image)
 
 
 def texts(result: Rendered) -> dict[str, str]:
@@ -129,26 +133,34 @@ SHARED = ("rootfs", "base", "python", "compilers", "mariadb", "rabbitmq", "serve
 
 def test_only_images_to_publish_leave_the_build(catalogue: Catalogue, real: Rendered) -> None:
     found = bake(real)
-    assert found["group"]["default"]["targets"] == list(catalogue.targets) == list(real.inputs)
+    midnight = dt.datetime.combine(catalogue.releases["zed"].date, dt.time(), dt.UTC)
+    assert (
+        found["group"]["default"]["targets"]
+        == list(catalogue.with_optional().targets)
+        == list(real.inputs)
+    )
     for name, target in found["target"].items():
-        published = name in catalogue.targets
+        published = name in catalogue.with_optional().targets
         exporter = "type=docker" if published else "type=cacheonly"
         assert target["output"] == [exporter]
         assert target.get("tags", []) == (
             [f"127.0.0.1:5001/openstack/openstack-{name}:zed"] if published else []
         )
-        epoch = "1686355200" if name in SHARED else "1714608000"
+        epoch = "1686355200" if name in SHARED else f"{midnight.timestamp():.0f}"
         assert target["args"] == {"SOURCE_DATE_EPOCH": epoch}
         assert target["attest"] == ["type=provenance,disabled=true"]
 
 
-def test_labels(real: Rendered) -> None:
+def test_labels(catalogue: Catalogue, real: Rendered) -> None:
     labels = bake(real)["target"]["keystone"]["labels"]
     assert labels.pop("org.openstack.builder.input-hash") == real.inputs["keystone"].digest
+    applied = backports.read_label(labels.pop(backports.LABEL))
+    assert {each.package for each in applied} == {"keystone"}
+    assert any(each.fixes("CVE-2025-65073", "keystone") for each in applied)
     assert labels == {
         "org.opencontainers.image.title": "keystone's API under uWSGI",
         "org.opencontainers.image.version": "2022.2",
-        "org.opencontainers.image.created": "2024-05-02T00:00:00Z",
+        "org.opencontainers.image.created": f"{catalogue.releases['zed'].date}T00:00:00Z",
         "org.opencontainers.image.revision": "0" * 40,
         "org.opencontainers.image.source": "https://example.org/builder",
         "org.opencontainers.image.licenses": "Apache-2.0",
@@ -158,6 +170,25 @@ def test_labels(real: Rendered) -> None:
         "org.openstack.release.status": "end-of-life",
         "org.openstack.builder.version": "1.2.3",
     }
+
+
+def test_the_source_decides_no_content(project: Path) -> None:
+    """Two clones with other remotes do not make each other's images stale."""
+    catalogue, name = load_catalogue(project), "org.opencontainers.image.source"
+    named = rendered(catalogue)
+    nameless = rendered(catalogue, provenance=replace(PROVENANCE, source=None))
+    assert nameless.inputs == named.inputs
+    before, after = (bake(each)["target"]["keystone"]["labels"] for each in (named, nameless))
+    assert before.pop(name) == "https://example.org/builder"
+    assert after == before
+
+
+def test_the_source_of_a_base_image_is_not_that_of_the_images(project: Path) -> None:
+    """An image has the labels of the one that it stands on, but for those of its own."""
+    reference = "quay.io/team/debian:12"
+    origin = replace(PROVENANCE, source=None, base_name=reference, base_digest=reference)
+    labels = bake(rendered(load_catalogue(project), reference, origin))["target"]["keystone"]
+    assert labels["labels"]["org.opencontainers.image.source"] == ""
 
 
 def test_a_label_is_no_template_of_bake(project: Path) -> None:
@@ -245,10 +276,13 @@ def test_what_is_not_part_of_a_recipe_is_left_out(project: Path) -> None:
         ("FROM base AS keystone\n{{ 1 | shout }}\n", ":2: No filter named 'shout'."),
         (
             "FROM base AS keystone\n\n{{ relase.suite }}\n",
-            ":3: 'relase' is undefined\nhint: variables: suite, image, release, release_name, ",
+            ":3: 'relase' is undefined\nhint: variables: suite, image, site_packages, release, ",
         ),
         ("FROM base AS keystone\n{{ versions.glance }}\n", ":2: 'dict object' has no attribute"),
-        ("FROM base AS keystone\n{{ pins(['glance']) }}\n", ":2: the lock has no package glance"),
+        ("FROM base AS keystone\n{{ pins(['glance']) }}\n", (
+            ":2: the lock has no package glance\nhint: add it to packages in "
+            "images/keystone/image.yaml, then run: builder lock --release zed"
+        )),
         ("FROM base AS keystone\n{{ 1 / 0 }}\n", ":2: division by zero"),
         ("FROM base AS keystone\n{{ pins(1) }}\n", ":2: 'int' object is not iterable"),
         ("FROM base AS keystone\n{% include 'other' %}\n", ":2: 'other' not found in search path"),
@@ -289,7 +323,8 @@ def test_provenance_reaches_every_image(catalogue: Catalogue) -> None:
     lock = lock_path(catalogue, "zed").read_text(encoding="utf-8")
     found = bake(render(catalogue, plan, lock, replace(PROVENANCE, revision="f" * 40)))["target"]
     revisions = {
-        found[name]["labels"]["org.opencontainers.image.revision"] for name in catalogue.targets
+        found[name]["labels"]["org.opencontainers.image.revision"]
+        for name in catalogue.with_optional().targets
     }
     assert revisions == {"f" * 40}
 

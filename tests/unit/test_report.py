@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from builder.model import Catalogue
-from builder.plan import make_plan
+from builder.catalogue.model import Catalogue
+from builder.image.plan import make_plan
 from builder.report import ImageReport, ReleaseReport, describe_plan, summary, to_json, to_text
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -65,15 +65,20 @@ def test_json() -> None:
                         "input_hash": DIGEST,
                         "size": 123_456_789,
                         "pushed": True,
+                        "layers": [],
                     }
                 ],
                 "checks_passed": 42,
                 "emulated": {},
                 "seconds": {"build": 91.26, "smoke": 0.4},
+                "suites": [],
                 "scan": "not scanned: it was not asked for",
                 "error": None,
                 "published_as": "zed-20261124.1",
                 "exit_code": 0,
+                "began": {},
+                "changes": None,
+                "moved": [],
             }
         ],
     }
@@ -94,7 +99,7 @@ def test_the_plan_as_text(catalogue: Catalogue) -> None:
     assert lines[:2] == ["zed: Zed 2022.2, end-of-life", "  base: Debian bookworm, Python 3.11"]
     assert "keystone 22.0.2, glance 25.1.0" in lines[2]
     assert "  127.0.0.1:5001/openstack/openstack-nova-compute:zed" in lines[3:]
-    assert len(lines[3:]) == len(catalogue.targets)
+    assert len(lines[3:]) == len(catalogue.with_optional().targets)
 
 
 def test_the_plan_as_json(catalogue: Catalogue) -> None:
@@ -104,4 +109,4 @@ def test_the_plan_as_json(catalogue: Catalogue) -> None:
     assert [each["release"] for each in found["plans"]] == ["zed", "zed"]
     names = [image["repository"] for image in found["plans"][0]["images"]]
     assert "quay.io/team/openstack-keystone" in names
-    assert len(names) == len(catalogue.targets)
+    assert len(names) == len(catalogue.with_optional().targets)

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from builder.advisories.model import Severity
 from builder.errors import ScanError
-from builder.evidence import Predicate
-from builder.policy import Finding, Judged, Kind, Severity, Verdict
-from builder.scan import documents, findings, output, probe, sbom
+from builder.scan import documents, findings, output, probe, remedy, sbom
 from builder.scan.database import Database, why_unusable
+from builder.scan.policy import Finding, Judged, Kind, Verdict
 from builder.scan.result import ImageScan, ScanResult
+from builder.trust.attestations import Predicate
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -156,16 +157,17 @@ def test_an_image_whose_packages_are_unknown_is_not_scanned() -> None:
 def test_an_image_needs_advisories_for_all_of_its_packages_and_no_others() -> None:
     python = {"Class": "lang-pkgs", "Target": "Python", "Packages": [{"Name": "Jinja2"}]}
     debian_only = probe.ecosystems(IMAGE)
+    assert debian_only.names == {"os-pkgs": "debian 12.11"}
     both = probe.ecosystems({**IMAGE, "Results": [*IMAGE["Results"], python]})
     assert (debian_only.python, both.python) == (False, True)
     of_debian, of_python = VULNERABILITIES["Results"]
     none = {"Results": [{**of_debian, "Vulnerabilities": []}]}
     assert probe.lacking(both, VULNERABILITIES) == []
-    assert probe.lacking(both, {"Results": [of_debian]}) == ["Python"]
-    assert probe.lacking(both, {"Results": [of_python]}) == ["debian 12.11"]
-    assert probe.lacking(both, none) == probe.lacking(both, TRIVY) == ["debian 12.11", "Python"]
+    assert probe.lacking(both, {"Results": [of_debian]}) == ["lang-pkgs"]
+    assert probe.lacking(both, {"Results": [of_python]}) == ["os-pkgs"]
+    assert probe.lacking(both, none) == probe.lacking(both, TRIVY) == ["os-pkgs", "lang-pkgs"]
     assert probe.lacking(debian_only, {"Results": [of_debian]}) == []
-    assert probe.lacking(debian_only, {"Results": [of_python]}) == ["debian 12.11"]
+    assert probe.lacking(debian_only, {"Results": [of_python]}) == ["os-pkgs"]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,7 @@ def test_one_report_out_of_two() -> None:
 
 def test_what_is_attached_says_what_was_found() -> None:
     report = documents.merged(IMAGE, VULNERABILITIES)
-    document = documents.scan_predicate(report, DATABASE, "", "2026-11-24T15:00:00Z")
+    document = documents.scan_predicate(report, DATABASE, "scanned", "2026-11-24T15:00:00Z")
     assert document.predicate is Predicate.SCAN
     content = json.loads(document.content)
     assert content["scanner"]["uri"] == "pkg:github/aquasecurity/trivy@v0.76.0"
@@ -214,7 +216,8 @@ def test_what_is_attached_says_what_was_found() -> None:
 
 def test_what_is_attached_says_that_nothing_was_looked_for() -> None:
     report = documents.merged(IMAGE, None)
-    document = documents.scan_predicate(report, DATABASE, "no database", "2026-11-24T15:00:00Z")
+    status = documents.image_status("no database", ("Python",), is_covered=False)
+    document = documents.scan_predicate(report, DATABASE, status, "2026-11-24T15:00:00Z")
     scanner = json.loads(document.content)["scanner"]
     assert scanner["result"] == {"status": "not scanned: no database"}
     assert scanner["db"]["version"] == ""
@@ -241,7 +244,11 @@ def test_a_status_is_never_a_false_green() -> None:
     assert missing.status == "not scanned: no database (1 secrets)"
     assert missing.blocked == ((bad, ("keystone",)),)
     partly = result(scanned(good), scanned(unscanned="no packages", target="nova"))
-    assert partly.status.startswith("not scanned: nova: no packages (no secrets)")
+    assert partly.status.startswith(
+        "not scanned: nova: no packages (1 vulnerabilities, no secrets)"
+    )
+    some = result(scanned(bad, good, unscanned="no advisories for Python"))
+    assert some.status == "not scanned: no advisories for Python (1 vulnerabilities, 1 secrets)"
     several = result(
         scanned(unscanned="no database"), scanned(unscanned="no packages", target="nova")
     )
@@ -252,6 +259,19 @@ def test_a_status_is_never_a_false_green() -> None:
     )
     accepted = result(scanned(Judged(CVE, Verdict.ACCEPTED)))
     assert accepted.status.startswith("passed: no vulnerabilities")
+    no_debian = replace(scanned(good), excluded=("debian 12.11",))
+    assert result(no_debian, scanned()).status == (
+        "passed in part: 1 vulnerabilities, no secrets, by the database of 2026-11-24; "
+        "no advisories were given for debian 12.11"
+    )
+    assert result(no_debian).verdict == (
+        "passed in part: no advisories were given for debian 12.11"
+    )
+    assert result(replace(no_debian, findings=(bad,))).status.startswith("blocked: ")
+    assert no_debian.is_counted
+    nothing = replace(scanned(), excluded=("debian 12.11",), is_covered=False)
+    assert not nothing.is_counted
+    assert nothing.status == "not scanned: no advisories were given for debian 12.11"
 
 
 def test_a_blocking_finding_names_its_images_once() -> None:
@@ -277,10 +297,10 @@ def test_text() -> None:
     )
     lines = output.to_text(found).splitlines()
     assert [line.split() for line in lines[3:5]] == [
-        ["keystone", "0", "0", "1", "0", "0", "0"],
+        ["keystone", "0", "0", "0", "0", "1", "0", "0", "0"],
         ["nova", "not", "scanned", "0"],
     ]
-    assert lines[-1] == "scan: not scanned: nova: no packages (no secrets)"
+    assert lines[-1] == "scan: not scanned: nova: no packages (1 vulnerabilities, no secrets)"
 
 
 def test_json() -> None:
@@ -332,9 +352,9 @@ def _cyclonedx(first: str, second: str) -> bytes:
 def test_a_cyclonedx_sbom_follows_from_its_image() -> None:
     low, high = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1e")
     created = "2024-05-02T00:00:00Z"
-    found = sbom.settled(_cyclonedx(low, high), DIGEST, created)
-    assert found == sbom.settled(_cyclonedx(high, low), DIGEST, created)
-    assert found != sbom.settled(_cyclonedx(low, high), DIGEST.replace("0", "1"), created)
+    found = sbom.normalized(_cyclonedx(low, high), DIGEST, created)
+    assert found == sbom.normalized(_cyclonedx(high, low), DIGEST, created)
+    assert found != sbom.normalized(_cyclonedx(low, high), DIGEST.replace("0", "1"), created)
     document = json.loads(found)
     assert "vulnerabilities" not in document
     assert document["metadata"]["timestamp"] == created
@@ -354,6 +374,52 @@ def test_an_spdx_sbom_follows_from_its_image() -> None:
         return json.dumps(found).encode()
 
     created = "2024-05-02T02:00:00.5+02:00"
-    found = sbom.settled(document("11111111", "2026-11-24T14:40:54Z"), DIGEST, created)
-    assert found == sbom.settled(document("22222222", "2026-11-25T14:40:54Z"), DIGEST, created)
+    found = sbom.normalized(document("11111111", "2026-11-24T14:40:54Z"), DIGEST, created)
+    assert found == sbom.normalized(document("22222222", "2026-11-25T14:40:54Z"), DIGEST, created)
     assert found.count(b"2024-05-02T00:00:00Z") == 2
+
+
+def test_what_only_a_later_series_fixes_comes_first() -> None:
+    late = Judged(
+        replace(CVE, package="nova", severity=Severity.HIGH), Verdict.WARNED,
+        "no fix in this series, which is end-of-life", unfixed_in_series=True,
+    )  # fmt: skip
+    found = result(scanned(Judged(CVE, Verdict.REPORTED), Judged(KEY, Verdict.BLOCKED), late))
+    assert found.findings[0] == found.unfixed_in_series[0] == (late, ("keystone",))
+    lines = output.to_text(found).splitlines()
+    assert lines[3].split()[:3] == ["keystone", "1", "0"]
+    assert lines[5] == output.sentence(late, ("keystone",))
+    assert found.status == (
+        "blocked: 2 vulnerabilities (1 without a fix in this series), 1 secrets, "
+        "by the database of 2026-11-24"
+    )
+    (release,) = json.loads(output.to_json([found]))["releases"]
+    assert [each["unfixed_in_series"] for each in release["findings"]] == [True, False, False]
+    page = output.to_html([found])
+    assert page.index("<h2>without a fix in this series</h2>") < page.index(
+        "<h2>vulnerability</h2>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("findings", "database", "said"),
+    [
+        (("jinja2",), DATABASE, "run: builder lock --release zed --fix --db-dir /db"),
+        (("jinja2",), Database(server="http://t"),
+         "run: builder lock --release zed --fix --advisories PATH"),
+        (("openstack_placement",), DATABASE, "run: builder update --release zed"),
+        (("nova", "jinja2"), DATABASE,
+         "run: builder update --release zed; builder lock --release zed --fix --db-dir /db"),
+        ((), DATABASE, "update what has it"),
+    ],
+)  # fmt: skip
+def test_what_is_blocked_comes_with_the_command_that_moves_it(
+    findings: tuple[str, ...], database: Database, said: str
+) -> None:
+    judged = [
+        Judged(replace(CVE, package=name, purl=f"pkg:pypi/{name}@1"), Verdict.BLOCKED)
+        for name in findings
+    ]
+    others = (Judged(KEY, Verdict.BLOCKED), Judged(replace(CVE, purl="pkg:pypi/x"), Verdict.WARNED))
+    found = result(scanned(*judged, *others))
+    assert remedy.hint(found, database, {"nova", "openstack-placement"}) == said

@@ -1,16 +1,14 @@
 """Which key signs, and the wrong options: all said before anything is built or started."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.errors import UsageError
-from builder.prepare import Options
-from builder.sign import own_public_key, signer
-from builder.verify import verify_images
+from builder.options import Signing
+from builder.trust.sign import own_public_key, signer
+from builder.trust.verify import verify_images
 
-OPTIONS = Options(Path(), ())
 ELSEWHERE = "registry.example.org"
 
 
@@ -21,45 +19,45 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
 
 
-def refusal(options: Options, registry: str = ELSEWHERE) -> str:
+def refusal(signing: Signing, registry: str = ELSEWHERE) -> str:
     with pytest.raises(UsageError) as caught:
-        signer(options, registry)
+        signer(signing, registry)
     assert caught.value.exit_code == 2
     return str(caught.value)
 
 
 def test_no_signature_has_to_be_said_out_loud(caplog: pytest.LogCaptureFixture) -> None:
-    said = refusal(OPTIONS)
+    said = refusal(Signing())
     assert said.startswith("no key to sign the images in registry.example.org with\nhint: ")
     for option in ("--sign-key", "COSIGN_KEY", "--keyless", "--no-sign"):
         assert option in said
-    assert signer(replace(OPTIONS, no_sign=True), ELSEWHERE) is None
+    assert signer(Signing(no_sign=True), ELSEWHERE) is None
     assert "not signed" in caplog.text
 
 
 @pytest.mark.parametrize(
-    "options",
+    "signing",
     [
-        replace(OPTIONS, sign_key="k", keyless=True),
-        replace(OPTIONS, sign_key="k", no_sign=True),
-        replace(OPTIONS, keyless=True, no_sign=True),
-        replace(OPTIONS, sign_key="k", keyless=True, no_sign=True),
+        Signing(sign_key="k", keyless=True),
+        Signing(sign_key="k", no_sign=True),
+        Signing(keyless=True, no_sign=True),
+        Signing(sign_key="k", keyless=True, no_sign=True),
     ],
 )
-def test_options_that_contradict_each_other(options: Options) -> None:
-    assert refusal(options) == "give one of --sign-key, --keyless and --no-sign"
+def test_options_that_contradict_each_other(signing: Signing) -> None:
+    assert refusal(signing) == "give one of --sign-key, --keyless and --no-sign"
 
 
 def test_a_key_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = str(tmp_path / "no.key")
-    assert refusal(replace(OPTIONS, sign_key=path)).startswith(f"there is no key {path}\nhint: ")
-    assert refusal(replace(OPTIONS, sign_key=""), "127.0.0.1:5001").startswith("there is no key")
+    assert refusal(Signing(sign_key=path)).startswith(f"there is no key {path}\nhint: ")
+    assert refusal(Signing(sign_key=""), "127.0.0.1:5001").startswith("there is no key")
     monkeypatch.setenv("COSIGN_KEY", path)
-    assert refusal(OPTIONS).startswith(f"there is no key {path}\nhint: ")
+    assert refusal(Signing()).startswith(f"there is no key {path}\nhint: ")
 
 
 def test_keyless_wants_a_token_of_the_ci() -> None:
-    said = refusal(replace(OPTIONS, keyless=True))
+    said = refusal(Signing(keyless=True))
     assert said.startswith("--keyless finds no identity token of a CI system\nhint: ")
     assert "SIGSTORE_ID_TOKEN" in said
 

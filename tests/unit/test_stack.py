@@ -12,17 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from builder.config import load_catalogue
-from builder.document import parse
-from builder.drawing import FORMATS, boxes_of, draw
+from builder.catalogue.config import load_catalogue
+from builder.catalogue.document import parse
 from builder.errors import BuilderError, ConfigError, UsageError
-from builder.stack import KINDS, Stack, load_stack, make_stack
+from builder.stack.diagram import FORMATS, boxes_of, draw
+from builder.stack.model import KINDS, Stack
+from builder.stack.resolve import load_stack, make_stack
+from builder.testing.shared import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from builder.model import Catalogue
-    from builder.stack import Needed
+    from builder.catalogue.model import Catalogue
+    from builder.stack.resolve import ResolvedStack
 
 STACK = """\
 release: zed
@@ -47,7 +49,7 @@ fixtures:
 """
 
 
-def load(directory: Path, catalogue: Catalogue, text: str) -> Needed:
+def load(directory: Path, catalogue: Catalogue, text: str) -> ResolvedStack:
     path = directory / "stack.yaml"
     path.write_text(text, encoding="utf-8")
     return load_stack(path, catalogue)
@@ -57,7 +59,7 @@ def test_the_closure_is_that_of_the_images(catalogue: Catalogue) -> None:
     keystone = make_stack({"release": "zed", "services": ["keystone"]}, catalogue)
     assert (set(keystone.targets), keystone.nodes) == ({"mariadb", "keystone"}, {})
     everything = make_stack({"release": "zed"}, catalogue)
-    assert set(everything.targets) == set(catalogue.targets) - {"aio"}
+    assert set(everything.targets) == set(catalogue.with_optional().targets) - {"aio"}
     assert list(everything.nodes) == ["node1", "node2"]
 
 
@@ -224,7 +226,7 @@ def test_the_picture_has_everything_once(tmp_path: Path, catalogue: Catalogue) -
     _, *rectangles = svg.findall("{*}rect")  # the first one is the paper
     arrows = svg.findall("{*}path")
     assert len(rectangles) == len(boxes)
-    assert len(arrows) == sum(len(box.needs) for box in boxes)
+    assert len(arrows) == sum(len(box.depends_on) for box in boxes)
     assert pictures["mermaid"].count(" --> ") == len(arrows)
 
 
@@ -267,16 +269,16 @@ def test_many_equal_nodes_are_one_in_the_picture(catalogue: Catalogue) -> None:
     boxes = {box.name: box for box in boxes_of(make_stack(stack, catalogue))}
     nodes = [name for name, box in boxes.items() if box.kind == "node"]
     assert nodes == ["node1", "node2", "node3", "node4 … node100"]
-    assert boxes["servers.web"].needs == ("node3",)
-    assert list(boxes["servers.db"].needs) == nodes
+    assert boxes["servers.web"].depends_on == ("node3",)
+    assert list(boxes["servers.db"].depends_on) == nodes
 
 
 def test_the_picture_leaves_out_what_follows(catalogue: Catalogue) -> None:
     needed = make_stack({"release": "zed"}, catalogue)
     boxes = {box.name: box for box in boxes_of(needed)}
-    assert boxes["node1"].needs == ("nova-controller",)
-    assert boxes["keystone"].needs == ("mariadb",)
-    assert "mariadb" not in boxes["nova-controller"].needs
+    assert boxes["node1"].depends_on == ("nova-controller",)
+    assert boxes["keystone"].depends_on == ("mariadb",)
+    assert "mariadb" not in boxes["nova-controller"].depends_on
 
 
 def test_services_in_a_circle_can_be_drawn(project: Path) -> None:
@@ -285,3 +287,47 @@ def test_services_in_a_circle_can_be_drawn(project: Path) -> None:
     needed = make_stack({"release": "zed"}, load_catalogue(project))
     assert {box.name for box in boxes_of(needed)} >= {"nova-controller", "node1"}
     assert draw(needed, "svg").count("<rect") == 1 + 4
+
+
+def test_like_devstack_is_another_cloud(catalogue: Catalogue) -> None:
+    words = {"release": "zed", "services": "keystone"}
+    plain, like = (make_stack(each, catalogue) for each in (words, {**words, "like": "devstack"}))
+    assert key_of(plain) != key_of(like)
+    with pytest.raises(UsageError, match="like"):
+        make_stack({**words, "like": "devstak"}, catalogue)
+
+
+def test_volumes_come_between_what_they_are_made_of_and_their_servers(
+    catalogue: Catalogue,
+) -> None:
+    fixtures = {
+        "servers": {"web": {"boot_volume": "copy", "volumes": ["data"]}},
+        "snapshots": {"before": {"volume": "data"}},
+        "volumes": {"copy": {"snapshot": "before"}, "data": {"type": "slow", "image": "disk"}},
+        "types": {"slow": {}},
+        "images": {"disk": {}},
+    }
+    found = make_stack({"release": "zed", "fixtures": fixtures}, catalogue)
+    place = {key: number for number, key in enumerate(found.order)}
+    kinds = ("types", "volumes", "snapshots", "volumes", "servers")
+    names = ("slow", "data", "before", "copy", "web")
+    order = [place[key] for key in zip(kinds, names, strict=True)]
+    assert order == sorted(order)
+    assert place["images", "disk"] < place["volumes", "data"] < place["servers", "web"]
+    alone = make_stack({"release": "zed", "fixtures": {"volumes": {"data": {}}}}, catalogue)
+    assert "nova-controller" not in alone.targets
+    assert alone.makers["volumes"] in alone.targets
+
+
+@pytest.mark.parametrize(
+    ("volume", "said"),
+    [
+        ({"type": "fake-3"}, "fixtures.volumes.data.type: unknown type fake-3"),
+        ({"snapshot": "x"}, "fixtures.volumes.data.snapshot: unknown snapshot x"),
+        ({"snapshot": "x", "image": "fake"}, "of an image or of a snapshot, not of both"),
+        ({"size": 0}, "fixtures.volumes.data.size"),
+    ],
+)
+def test_a_mistake_in_a_volume(catalogue: Catalogue, volume: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        make_stack({"release": "zed", "fixtures": {"volumes": {"data": volume}}}, catalogue)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builder.config import load_catalogue
+from builder import manifest
+from builder.catalogue.config import load_catalogue
+from builder.catalogue.lock import lock_path
 from builder.errors import PublishError
-from builder.inputs import Inputs
-from builder.lock import lock_path
-from builder.plan import make_plan
+from builder.freshness.stale import Freshness, Now, compare
+from builder.image.input_hash import Inputs
+from builder.image.plan import make_plan
+from builder.image.render import Provenance, Rendered, render
+from builder.manifest import ImageRecord, SetRecord, parse
 from builder.platforms import Platform
-from builder.record import ImageRecord, SetRecord, parse
-from builder.render import Provenance, Rendered, render
-from builder.stale import Freshness, Now, compare
+from builder.report import freshness_to_json, freshness_to_text
 from tests.unit.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from builder.model import Catalogue
+    from builder.catalogue.model import Catalogue
 
 PROVENANCE = Provenance(
     "0" * 40, "https://example.org", "1.0", "debian", "sha256:00", (Platform.AMD64,)
@@ -98,7 +101,7 @@ def test_a_change_reaches_exactly_the_images_below_it(
 def test_a_shared_change_reaches_all_but(
     catalogue: Catalogue, tmp_path: Path, name: str, spared: set[str]
 ) -> None:
-    assert touched(catalogue, tmp_path, name) == set(catalogue.targets) - spared
+    assert touched(catalogue, tmp_path, name) == set(catalogue.with_optional().targets) - spared
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_base_tool_and_platform_reach_every_image(
     catalogue: Catalogue, other: dict[str, Any]
 ) -> None:
     new = rendered(catalogue, replace(PROVENANCE, **other))
-    assert changed(rendered(catalogue), new) == set(catalogue.targets)
+    assert changed(rendered(catalogue), new) == set(catalogue.with_optional().targets)
 
 
 def test_another_commit_changes_no_image(catalogue: Catalogue) -> None:
@@ -206,3 +209,27 @@ def test_what_is_not_a_record(catalogue: Catalogue) -> None:
     for content in (b"", b"{}", b'{"format": 1, "images": 3}', b"\xff"):
         with pytest.raises(PublishError, match="openstack-set:zed is not the record of a set"):
             parse(content, plan)
+
+
+def test_what_is_missing_is_no_reason_to_build() -> None:
+    found = replace(reasons(NOW), missing=("its signature (sha256-aa.sig)",))
+    assert found.fresh
+    assert freshness_to_text([found]) == (
+        "zed nova: fresh\n"
+        "zed nova: lacks its signature (sha256-aa.sig): builder publish attaches it again\n"
+    )
+    (image,) = json.loads(freshness_to_json([found]))["images"]
+    assert image["missing"] == ["its signature (sha256-aa.sig)"]
+
+
+def test_what_a_release_manifest_says_is_attached() -> None:
+    said = {"nova": (manifest.SIGNATURE, "SPDX")}
+    content = {"annotations": manifest.attached_annotation(said)}
+    assert manifest.attached(content) == said
+    assert manifest.covers(said, {"nova": ("SPDX",)})
+    assert not manifest.covers(said, {"nova": ("VEX",)})
+    assert not manifest.covers({}, said)
+    for text in ("", "[]", '{"nova": 3}'):
+        broken = {"annotations": dict.fromkeys(content["annotations"], text)}
+        assert manifest.attached(broken) == {}
+    assert manifest.attached({"annotations": None}) == {}

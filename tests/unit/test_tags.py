@@ -6,11 +6,11 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from semver import Version
 
-from builder.tags import (
+from builder.publish.tags import (
     Build,
     Names,
     Step,
@@ -25,7 +25,7 @@ from builder.tags import (
 )
 
 if TYPE_CHECKING:
-    from builder.model import Catalogue
+    from builder.catalogue.model import Catalogue
 
 ZED = Names("zed", "2022.2")
 TODAY = dt.date(2026, 11, 24)
@@ -169,6 +169,7 @@ VERSIONS = st.builds(
 RELEASES = [Names("zed", "2022.2"), Names("2023.1", "2023.1"), Names("new", "2026.2", latest=True)]
 
 
+@settings(deadline=None)  # a busy machine is no mistake
 @given(st.lists(st.tuples(VERSIONS, st.sampled_from(RELEASES), st.integers(0, 3)), max_size=25))
 def test_no_tag_ever_goes_back(published: list[tuple[Version, Names, int]]) -> None:
     """Whatever is published in whatever order, by whichever release."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builder.stack import make_stack
+from builder.stack.resolve import make_stack
 from builder.testing.plugin import Need, _shared
 from builder.testing.shared import Run, key_of
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from builder.model import Catalogue
-    from builder.stack import Needed
+    from builder.catalogue.model import Catalogue
+    from builder.stack.resolve import ResolvedStack
 
 
-def shared(catalogue: Catalogue, *stacks: dict[str, Any]) -> list[Needed]:
+def shared(catalogue: Catalogue, *stacks: dict[str, Any]) -> list[ResolvedStack]:
     needed = [make_stack({"release": "zed", **stack}, catalogue) for stack in stacks]
     return [n.shared for n in _shared([Need(n, n, "session") for n in needed], catalogue)]
 
@@ -58,20 +58,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 
 @pytest.fixture
-def needed(catalogue: Catalogue) -> Needed:
+def needed(catalogue: Catalogue) -> ResolvedStack:
     return make_stack({"release": "zed"}, catalogue)
 
 
 class User:
     """A test in a thread: is in the cloud from ``enter`` until ``leave``."""
 
-    def __init__(self, run: Run, needed: Needed, *, alone: bool) -> None:
+    def __init__(self, run: Run, needed: ResolvedStack, *, alone: bool) -> None:
         self.inside, self._leave = threading.Event(), threading.Event()
         self.mended = False
         self._thread = threading.Thread(target=self._use, args=(run, needed, alone), daemon=True)
         self._thread.start()
 
-    def _use(self, run: Run, needed: Needed, alone: bool) -> None:
+    def _use(self, run: Run, needed: ResolvedStack, alone: bool) -> None:
         with run.use(needed, alone=alone, mend=self._mend):
             self.inside.set()
             assert self._leave.wait(10)
@@ -85,7 +85,7 @@ class User:
         assert not self._thread.is_alive()
 
 
-def test_who_makes_faults_is_alone(run: Run, needed: Needed) -> None:
+def test_who_makes_faults_is_alone(run: Run, needed: ResolvedStack) -> None:
     first, second = (User(run, needed, alone=False) for _ in range(2))
     assert first.inside.wait(10)
     assert second.inside.wait(10)
@@ -103,7 +103,7 @@ def test_who_makes_faults_is_alone(run: Run, needed: Needed) -> None:
     assert not any(user.mended for user in (first, second, breaker, late))
 
 
-def test_what_a_crash_left_is_mended_once(run: Run, needed: Needed) -> None:
+def test_what_a_crash_left_is_mended_once(run: Run, needed: ResolvedStack) -> None:
     with (
         pytest.raises(RuntimeError),
         run.use(needed, alone=True, mend=lambda: None),

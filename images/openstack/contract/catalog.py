@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http.client import HTTPException
 
+from contract.console import say
 from contract.errors import ContractError
 from contract.rest import AnswerError, Client
 from contract.services import Service
@@ -11,6 +12,9 @@ from contract.settings import Login, Settings
 from contract.wait import Deadline, NotYetError, RefusedError, reason
 
 INTERFACES = ("public", "internal", "admin")
+# A start changes these back; the log says so.
+CHANGED_USER = "the password of the user {} was another: it is as this container's environment says"
+CHANGED_ENDPOINT = "the {} endpoint of {} was {}: it is {}, as this container's environment says"
 
 
 def probe(client: Client, made_elsewhere: bool) -> None:
@@ -62,6 +66,7 @@ class Catalog:
         if user is None:
             user = self._made("users", who, {"password": login.password})
         elif not self._can_log_in(login):
+            say(CHANGED_USER.format(login.username))
             self.api.send("PATCH", f"/users/{user}", {"user": {"password": login.password}})
         known = {role["name"]: role["id"] for role in self.api.get("/roles")["roles"]}
         for role in ("admin", "service"):
@@ -109,7 +114,16 @@ class Catalog:
     def _endpoints(self, service: Service, urls: dict[str, str]) -> None:
         region = self.settings.region
         self._region(region)
-        service_id, new = self._service(service)
+        for kind, name in (
+            (service.endpoint.type, service.name),
+            *service.endpoint.aliases.items(),
+        ):
+            self._entry(region, {"type": kind, "name": name}, service, urls)
+
+    def _entry(
+        self, region: str, entry: dict[str, str], service: Service, urls: dict[str, str]
+    ) -> None:
+        service_id, new = self._service(entry, service.endpoint.description)
         query = {"service_id": service_id, "region_id": region}
         existing = [] if new else self.api.get("/endpoints", **query)["endpoints"]
         known = {entry["interface"]: entry for entry in existing}
@@ -119,16 +133,15 @@ class Catalog:
                 body = query | {"interface": interface, "url": url, "enabled": True}
                 self.api.send("POST", "/endpoints", {"endpoint": body})
             elif known[interface]["url"] != url:
+                say(CHANGED_ENDPOINT.format(interface, entry["name"], known[interface]["url"], url))
                 path = f"/endpoints/{known[interface]['id']}"
                 self.api.send("PATCH", path, {"endpoint": {"url": url}})
 
-    def _service(self, service: Service) -> tuple[str, bool]:
+    def _service(self, entry: dict[str, str], description: str) -> tuple[str, bool]:
         """Its id, and whether it is new, and so without endpoints."""
-        entry = service.endpoint
-        query = {"type": entry.type, "name": service.name}
-        if found := self._found("services", query):
+        if found := self._found("services", entry):
             return found, False
-        return self._made("services", query, {"description": entry.description}), True
+        return self._made("services", entry, {"description": description}), True
 
     def _region(self, region: str) -> None:
         if region in self.api.regions():

@@ -15,7 +15,14 @@ from contract.urls import DATABASE_NAME, Database
 from contract.wait import Deadline, NotYetError, RefusedError
 
 Connection = Any  # PyMySQL has no types
-ACCESS_DENIED = (ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR)
+# For a user that it does not have, MariaDB answers as for one that it has, chosen by the name. If
+# that one logs in without a password, the error is this one, which PyMySQL does not name.
+ACCESS_DENIED_NO_PASSWORD = 1698
+ACCESS_DENIED = (
+    ER.ACCESS_DENIED_ERROR,
+    ER.DBACCESS_DENIED_ERROR,
+    ACCESS_DENIED_NO_PASSWORD,
+)
 
 
 def connect(db: Database, *, user: str, password: str, database: str | None) -> Connection:

@@ -10,14 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contract import patches
 from contract.errors import ContractError
-from contract.urls import check_http_url
+from contract.services import IDENTITY, SERVICES
+from contract.urls import check_http_url, parse_routes
 
 OSLO = re.compile(r"^OS_[A-Z0-9_]+?__[A-Z0-9_]+$")
 # Options of oslo.config whose value is a secret; others may end in _FILE by their own name.
 OSLO_SECRET_FILE = re.compile(r"^(OS_[A-Z0-9_]+?__(?:\w*PASSWORD|CONNECTION|TRANSPORT_URL))_FILE$")
+OPTION = re.compile(r"([a-z0-9_-]+)\.(\w+)\.(\w+)\s*=\s*(.*)")
 SECRET = re.compile(r"^(?:[A-Z]+_(?:DBPASS|PASS)|OS_PASSWORD|(?:\w+_)?PASSWORD)$")
 
+# Of these very images, not of old ones.
+OWN_OLD_NAMES = {"API_THREADS": "API_WORKERS"}
 RENAMED = {
     "OS_TENANT_NAME": "OS_PROJECT_NAME",
     "OS_TENANT_ID": "OS_PROJECT_ID",
@@ -29,12 +34,46 @@ RENAMED = {
     "RABBIT_PASSWORD": "RABBIT_PASS",
     "RABBITMQ_HOST": "RABBIT_HOST",
     "MYSQL_HOST": "DB_HOST",
+    **OWN_OLD_NAMES,
 }
 
-URL_NAMES = ("PUBLIC_URL", "INTERNAL_URL", "ADMIN_URL", "PLACEMENT_URL", "NEUTRON_URL")
+# Endpoints, and where a service that could run in this container is.
+URL_NAMES = tuple(
+    f"{service}{interface}URL"
+    for service in ("", *(f"{service.variable}_" for service in SERVICES.values()))
+    for interface in ("PUBLIC_", "INTERNAL_", "ADMIN_", *([""] if service else []))
+)
 # Names that no service understands any more; the value would mislead whoever set it.
 GONE = ("OS_SERVICE_TOKEN", "OS_SERVICE_ENDPOINT", "SERVICE_TOKEN", "SERVICE_ENDPOINT")
-MOST_COMPUTES = 200
+
+
+@dataclass(frozen=True)
+class Number:
+    """A variable that is a whole number: its limits, and its meaning for the error message."""
+
+    least: int
+    most: int
+    means: str
+
+
+_WORKERS = Number(1, 64, "it is how many requests an API works at in the same moment")
+NUMBERS = {
+    "WAIT_TIMEOUT": Number(0, 86400, "it is in seconds, and 300 without"),
+    "COMPUTES": Number(1, 200, "it is how many nova-compute run in this container"),
+    "API_WORKERS": _WORKERS,
+    "API_THREADS": _WORKERS,
+    "DB_PORT": Number(1, 65535, "it is 3306 without"),
+    "GATEWAY_PORT": Number(0, 65535, "it is 80 without, and 0 for none"),
+    "TLS_PORT": Number(1, 65535, "it is 443 without, and used with TLS=true"),
+    "PUBLIC_PORT_BASE": Number(
+        0, 60000, "it is added to each API's own port in the catalog's public endpoints"
+    ),
+}
+
+
+# What a new cloud has in it: little, or what DevStack makes.
+SMALL = "small"
+DEVSTACK = "devstack"
 
 
 @dataclass(frozen=True)
@@ -45,6 +84,8 @@ class Environment:
     warnings: tuple[str, ...] = ()
     # Options given through OS_<GROUP>__<OPTION>_FILE: {group: {option: value}}.
     from_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # Options given through OPTIONS: {service: {group: {option: value}}}.
+    options: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
     def get(self, name: str, default: str) -> str:
         return self.values.get(name) or default
@@ -58,9 +99,16 @@ class Environment:
         return self.given(key) or self.from_files.get(group, {}).get(name)
 
 
-def read(environ: Mapping[str, str]) -> Environment:
+def read(environ: Mapping[str, str], *, whole: bool = False) -> Environment:
+    """The environment of a container; a ``whole`` cloud in one has no other keystone to log in to.
+
+    Raises ``ContractError``.
+    """
     values = dict(environ)
     warnings: list[str] = []
+    if whole:
+        _drop_foreign(values, warnings)
+    _check_numbers(values)
     from_files = _read_secret_files(values)
     _rename(values, warnings)
     _fix_auth_url(values, warnings)
@@ -68,7 +116,28 @@ def read(environ: Mapping[str, str]) -> Environment:
     gone = [name for name in GONE if values.pop(name, None) is not None]
     warnings += [f"{name} is ignored: admin tokens were removed from keystone" for name in gone]
     _check(values)
-    return Environment(values, tuple(warnings), from_files)
+    return Environment(values, tuple(warnings), from_files, _options(values))
+
+
+def is_clients(name: str) -> bool:
+    """Whether OpenStack's clients read it: no option, nothing of a service, not of the image."""
+    own = ("OS_CLIENT_CONFIG_FILE", *(f"OS_{service.variable}_" for service in SERVICES.values()))
+    return name.startswith("OS_") and "__" not in name and not name.startswith(own)
+
+
+def _drop_foreign(values: dict[str, str], warnings: list[str]) -> None:
+    """CI passes the variables of a job to the containers beside it: they are the job's clients'."""
+    if not values.get(f"{SERVICES[IDENTITY].variable}_URL"):
+        names = [name for name in values if is_clients(name)]
+        _drop(values, names, "a client's, and no setting of this cloud", warnings)
+    legacy = [name for name in values if name in RENAMED and name not in OWN_OLD_NAMES]
+    _drop(values, legacy, "legacy names, which this image has never had", warnings)
+
+
+def _drop(values: dict[str, str], names: list[str], what: str, warnings: list[str]) -> None:
+    given = [name for name in sorted(names) if values.pop(name)]
+    if given:
+        warnings.append(f"ignored: {', '.join(given)} ({what})")
 
 
 def _read_secret_files(values: dict[str, str]) -> dict[str, dict[str, str]]:
@@ -98,6 +167,28 @@ def _read_secret(name: str, path: str) -> str:
     if not secret:
         raise ContractError(f"{name}: {path} is empty", "put the password into that file")
     return secret
+
+
+def _options(values: Mapping[str, str]) -> dict[str, dict[str, dict[str, str]]]:
+    """Of OPTIONS: a line for each, as in neutron.DEFAULT.dns_domain=example.org."""
+    options: dict[str, dict[str, dict[str, str]]] = {}
+    for line in values.get("OPTIONS", "").splitlines():
+        if not line.strip():
+            continue
+        match = OPTION.fullmatch(line.strip())
+        if not match:
+            raise ContractError(
+                f"OPTIONS: {line.strip()!r} is not an option",
+                "write SERVICE.GROUP.OPTION=VALUE, such as nova.DEFAULT.debug=true, one a line",
+            )
+        service, group, option, value = match.groups()
+        if service not in SERVICES:
+            raise ContractError(
+                f"OPTIONS: this container has no service {service}",
+                "one of: " + ", ".join(sorted(SERVICES)),
+            )
+        options.setdefault(service, {}).setdefault(group, {})[option] = value
+    return options
 
 
 def _rename(values: dict[str, str], warnings: list[str]) -> None:
@@ -146,25 +237,40 @@ def _fix_identity_version(values: dict[str, str], warnings: list[str]) -> None:
         )
 
 
+def _check_numbers(values: Mapping[str, str]) -> None:
+    for name, number in NUMBERS.items():
+        value = values.get(name)
+        if value and not (_is_number(value) and number.least <= int(value) <= number.most):
+            raise ContractError(
+                f"{name}={value}: expected a number from {number.least} to {number.most}",
+                number.means,
+            )
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdecimal()
+
+
 def _check(values: Mapping[str, str]) -> None:
     if values.get("LOG_FORMAT", "text") not in ("text", "json"):
         raise ContractError(
             f"LOG_FORMAT={values['LOG_FORMAT']}: expected text or json", "leave it out for text"
         )
-    timeout = values.get("WAIT_TIMEOUT")
-    if timeout and not timeout.isdecimal():
+    if values.get("SAMPLES", SMALL) not in ("", SMALL, DEVSTACK):
         raise ContractError(
-            f"WAIT_TIMEOUT={timeout}: expected a number of seconds", "the default is 300"
+            f"SAMPLES={values['SAMPLES']}: expected {SMALL} or {DEVSTACK}",
+            f"leave it out for {SMALL}",
         )
-    computes = values.get("COMPUTES")
-    if computes and not (computes.isdecimal() and 1 <= int(computes) <= MOST_COMPUTES):
-        raise ContractError(
-            f"COMPUTES={computes}: expected a number from 1 to {MOST_COMPUTES}",
-            "it is how many nova-compute run in this container",
-        )
+    if values.get("TLS", "") not in ("", "true", "false"):
+        raise ContractError(f"TLS={values['TLS']}: expected true or false", "false is the default")
+    if bool(values.get("TLS_CERTIFICATE")) != bool(values.get("TLS_KEY")):
+        raise ContractError("TLS_CERTIFICATE and TLS_KEY belong together", "set both, or neither")
+    if value := values.get("PATCHES"):
+        patches.check(value)
+    parse_routes(values.get("GATEWAY_PATHS", ""))
     for name, value in values.items():
         if OSLO.match(name) and "\n" in value:
             raise ContractError(f"{name} has more than one line", "oslo.config reads one line")
     for name, value in values.items():
-        if value and name.endswith(URL_NAMES):
+        if value and name in URL_NAMES:
             check_http_url(name, value)

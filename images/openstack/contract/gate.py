@@ -1,5 +1,5 @@
 """Marks in the run directory: a program may start (its gate), keystone has to begin a cloud (new),
-all is prepared (ready), and since then the container was healthy once (healthy).
+and the container is ready.
 
 Programs import their code (seconds of work) while their needs are still waited for, and
 stop at their gate before they touch anything.
@@ -8,6 +8,7 @@ stop at their gate before they touch anything.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,13 +16,21 @@ from pathlib import Path
 GATE = "{}.gate"
 NEW = "new"
 READY = "ready"
-HEALTHY = "healthy"
+# The directory of the rules of faults, which are no marks.
+FAULTS = "faults"
 VARIABLE = "CONTRACT_RUN"
 
 
 def close(run: Path) -> None:
-    for mark in (*run.glob(GATE.format("*")), run / NEW, run / READY, run / HEALTHY):
+    # A container that starts asks its own APIs: a fault could keep it from ever being ready.
+    shutil.rmtree(run / FAULTS, ignore_errors=True)
+    for mark in (*run.glob(GATE.format("*")), run / NEW, run / READY):
         mark.unlink(missing_ok=True)
+
+
+def serving(service: str) -> str:
+    """The second gate of an API: it is made, and takes no request yet."""
+    return f"{service}-api-serving"
 
 
 def open_for(run: Path, programs: Iterable[str]) -> None:

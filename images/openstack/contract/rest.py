@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,7 +38,7 @@ def _words(content: bytes) -> str:
 
 
 class Client:
-    """The requests of one login, whose token is asked for when the first one is made."""
+    """The requests of one login; the first one gets a token."""
 
     def __init__(self, auth_url: str, login: Login) -> None:
         self.auth_url = auth_url
@@ -62,7 +63,7 @@ class Client:
         """Those that the catalog names."""
         return {str(entry["region_id"]) for each in self.catalog for entry in each["endpoints"]}
 
-    def endpoint(self, service_type: str, interface: str = "public") -> str:
+    def endpoint(self, service_type: str, interface: str = "internal") -> str:
         """Raises NotYetError where the catalog has none; the next call asks for a new one."""
         if not self.token:
             try:
@@ -79,7 +80,9 @@ class Client:
     def get(self, url: str, **query: str) -> Any:
         return self.send("GET", f"{url}?{urlencode(query)}" if query else url)
 
-    def send(self, method: str, url: str, body: Any = None) -> Any:
+    def send(
+        self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
         """What the answer's JSON says; bytes are sent as they are. Raises AnswerError.
 
         ``url`` may be a path of keystone's.
@@ -87,7 +90,7 @@ class Client:
         target = f"{self.auth_url}{url}" if url.startswith("/") else url
         for left in reversed(range(TRIES)):
             try:
-                return self._send(method, target, body)
+                return self._send(method, target, body, headers or {})
             except (OSError, http.client.HTTPException) as error:
                 if not left:
                     raise NotYetError(f"{target}: {error}") from error
@@ -99,11 +102,11 @@ class Client:
             time.sleep(PAUSE)
         raise AssertionError("the last try returns or raises")
 
-    def _send(self, method: str, url: str, body: Any) -> Any:
+    def _send(self, method: str, url: str, body: Any, more: Mapping[str, str]) -> Any:
         if not self.token:
             self.authenticate()
         content, headers = _json(body)
-        headers["X-Auth-Token"] = self.token
+        headers |= {"X-Auth-Token": self.token, **more}
         status, answer, _ = request(method, url, content, headers, TIMEOUT)
         if status >= 400:
             raise AnswerError(status, answer)

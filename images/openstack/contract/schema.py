@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,6 +54,7 @@ def _make(connection: Connection, db: Database, schema: Schema, dump: str) -> No
     else:
         say(f"creating the schema of {db.name}")
         sync(schema, db)
+        fill(schema, db)
     set_comment(connection, db, "")
 
 
@@ -123,11 +124,20 @@ def load(connection: Connection, dump: str) -> None:
 
 
 def sync(schema: Schema, db: Database) -> None:
+    run(schema.sync, schema, db)
+
+
+def fill(schema: Schema, db: Database) -> None:
+    if schema.fill:
+        run(schema.fill, schema, db)
+
+
+def run(argv: Sequence[str], schema: Schema, db: Database) -> None:
     # By environment: it works with no configuration file, and cell0 has no option of its own.
     group = (schema.group or "database").upper()
     environ = {**os.environ, f"OS_{group}__CONNECTION": db.url}
     result = subprocess.run(
-        schema.sync,
+        argv,
         env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -135,7 +145,7 @@ def sync(schema: Schema, db: Database) -> None:
         check=False,
     )
     if result.returncode:
-        command = " ".join(schema.sync)
+        command = " ".join(argv)
         last = "\n".join(result.stdout.strip().splitlines()[-15:])
         raise ContractError(
             f"{command} failed with status {result.returncode}:\n{last}",

@@ -1,81 +1,110 @@
-"""The OpenStack services and the roles that containers play: data, no behaviour."""
+"""The OpenStack services of this image and the roles that its containers play: data, no behaviour.
+
+Each service's folder says them in image.yaml, from which these files are made.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEFINITIONS = Path("/usr/share/openstack/services.d")
+# The directory of the files, where it is another one.
+VARIABLE = "CONTRACT_SERVICES"
+# The root of identity: every other service has its user and its catalog there.
+IDENTITY = "keystone"
 
 
 @dataclass(frozen=True)
 class Schema:
-    """A database: its name, the option that holds its address, the command that migrates it.
+    """A database: its name, the group of the option with its address, the command that migrates it.
 
-    ``like`` names the database that the same command migrates, whose dump is also this one's.
+    ``like`` names the database that the same command migrates: its dump is also this one's.
+    ``fill`` is a command that puts into a new one what the service ships as files. ``numbered``
+    are tables that several programs write to at once, with the columns that refer to their rows;
+    ``progress`` are columns that count up; the tables in ``random_ids`` have random ids.
     """
 
     database: str
     group: str
     sync: tuple[str, ...]
     like: str = ""
+    fill: tuple[str, ...] = ()
+    numbered: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    progress: tuple[str, ...] = ()
+    random_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What a service registers in the catalog."""
+    """What a service registers in the catalog.
+
+    ``prefix`` is its path at the gateway; ``relative`` are the paths there that its answers name
+    without a host. ``aliases`` are further types, each with the name that the service has there.
+    """
 
     type: str
     description: str
     host: str
     port: int
     path: str = ""
+    prefix: str = ""
+    relative: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """All types under which the catalog has it."""
+        return self.type, *self.aliases
+
+
+@dataclass(frozen=True)
+class Application:
+    """Where a WSGI application is; with ``call``, the attribute makes it."""
+
+    module: str
+    attribute: str
+    call: bool
 
 
 @dataclass(frozen=True)
 class Service:
+    """A service: ``programs`` by name with their modules, ``runtime`` the package of its steps.
+
+    With ``messaging`` it needs the message queue. ``calls`` are the hosts of services that it asks.
+    ``errors`` is the form of its errors.
+    """
+
     name: str
     schemas: tuple[Schema, ...]
     endpoint: Endpoint
+    applications: tuple[Application, ...] = ()
+    preload: tuple[str, ...] = ()
+    command: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    uwsgi: Mapping[str, str] = field(default_factory=dict, hash=False)
+    programs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    runtime: str = ""
+    messaging: bool = False
+    calls: tuple[str, ...] = ()
+    errors: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def variable(self) -> str:
+        """How the names of its environment variables begin."""
+        return self.name.upper().replace("-", "_")
 
     @property
     def database_password(self) -> str:
-        return f"{self.name.upper()}_DBPASS"
+        return f"{self.variable}_DBPASS"
 
     @property
     def user_password(self) -> str:
-        return f"{self.name.upper()}_PASS"
-
-
-KEYSTONE = Service(
-    "keystone",
-    (Schema("keystone", "database", ("keystone-manage", "db_sync")),),
-    Endpoint("identity", "OpenStack Identity", "keystone", 5000, "/v3"),
-)
-GLANCE = Service(
-    "glance",
-    (Schema("glance", "database", ("glance-manage", "db_sync")),),
-    Endpoint("image", "OpenStack Image", "glance", 9292),
-)
-PLACEMENT = Service(
-    "placement",
-    (Schema("placement", "placement_database", ("placement-manage", "db", "sync")),),
-    Endpoint("placement", "OpenStack Placement", "placement", 8778),
-)
-NEUTRON = Service(
-    "neutron",
-    (Schema("neutron", "database", ("neutron-db-manage", "upgrade", "heads")),),
-    Endpoint("network", "OpenStack Networking", "neutron", 9696),
-)
-NOVA_SYNC = ("nova-manage", "db", "sync", "--local_cell")
-NOVA = Service(
-    "nova",
-    (
-        Schema("nova_api", "api_database", ("nova-manage", "api_db", "sync")),
-        # cell0 is migrated as a "local cell" whose address comes from the environment.
-        Schema("nova_cell0", "", NOVA_SYNC, like="nova"),
-        Schema("nova", "database", NOVA_SYNC),
-    ),
-    Endpoint("compute", "OpenStack Compute", "controller", 8774, "/v2.1"),
-)
-SERVICES = {s.name: s for s in (KEYSTONE, GLANCE, PLACEMENT, NEUTRON, NOVA)}
+        return f"{self.variable}_PASS"
 
 
 @dataclass(frozen=True)
@@ -98,29 +127,71 @@ class Role:
 
     @property
     def has_keystone(self) -> bool:
-        return KEYSTONE in (self.main, *self.embedded)
+        return IDENTITY in {service.name for service in (self.main, *self.embedded)}
 
 
-ROLES = {
-    role.name: role
-    for role in (
-        Role("keystone", KEYSTONE),
-        Role("glance", GLANCE),
-        Role("placement", PLACEMENT),
-        Role("neutron", NEUTRON),
-        Role(
-            "nova-controller",
-            NOVA,
-            programs=("nova-scheduler", "nova-conductor"),
-            embedded=(PLACEMENT, NEUTRON),
+def read(directory: Path) -> tuple[dict[str, Service], dict[str, Role]]:
+    """The services and roles of the files in ``directory``.
+
+    A role that needs a service of another image is none of this one.
+    """
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*"))]
+    services = {each["name"]: _service(each) for each in found if "service" in each}
+    roles = {
+        name: _role(name, data, services)
+        for each in found
+        for name, data in each["roles"].items()
+        if services.keys() >= {data["main"], *data["embeds"]}
+    }
+    return services, roles
+
+
+def _service(data: Mapping[str, Any]) -> Service:
+    given = data["service"]
+    names = ("type", "description", "host", "port", "path", "prefix")
+    return Service(
+        name=data["name"],
+        schemas=tuple(_schema(*each) for each in given["databases"].items()),
+        endpoint=Endpoint(
+            **{name: given[name] for name in names},
+            relative=tuple(given["relative"]),
+            aliases=given["aliases"],
         ),
-        Role("nova-compute", NOVA, programs=("nova-compute",), serves_api=False),
-        Role(
-            "aio",
-            NOVA,
-            programs=("nova-scheduler", "nova-conductor", "nova-compute"),
-            embedded=(KEYSTONE, GLANCE, PLACEMENT, NEUTRON),
-            backing=("mariadb", "rabbitmq"),
-        ),
+        applications=tuple(Application(**each) for each in given["applications"]),
+        preload=tuple(given["preload"]),
+        command=given["command"],
+        environment=given["environment"],
+        uwsgi=given["uwsgi"],
+        programs=given["programs"],
+        runtime=given["runtime"] or "",
+        messaging=given["messaging"],
+        calls=tuple(given["calls"]),
+        errors=given["errors"],
     )
-}
+
+
+def _schema(database: str, data: Mapping[str, Any]) -> Schema:
+    return Schema(
+        database=database,
+        group=data["group"] or "",
+        sync=tuple(data["sync"].split()),
+        like=data["like"] or "",
+        fill=tuple((data["fill"] or "").split()),
+        numbered={table: tuple(columns) for table, columns in data["numbered"].items()},
+        progress=tuple(data["progress"]),
+        random_ids=tuple(data["random_ids"]),
+    )
+
+
+def _role(name: str, data: Mapping[str, Any], services: Mapping[str, Service]) -> Role:
+    return Role(
+        name=name,
+        main=services[data["main"]],
+        programs=tuple(data["programs"]),
+        serves_api=data["api"],
+        embedded=tuple(services[each] for each in data["embeds"]),
+        backing=tuple(data["backing"]),
+    )
+
+
+SERVICES, ROLES = read(Path(os.environ.get(VARIABLE) or DEFINITIONS))

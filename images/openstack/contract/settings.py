@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contract.environment import Environment
+from contract.environment import DEVSTACK, Environment
 from contract.errors import ContractError
-from contract.services import ROLES, Role, Schema, Service
+from contract.services import IDENTITY, ROLES, Role, Schema, Service
 from contract.urls import MYSQL_PORT, Database, parse_database, transport_url
 
 REGION = "RegionOne"
@@ -30,11 +30,19 @@ class Settings:
     env: Environment
     admin: Login
     demo: Login
+    # A second user without rights, for tests of what projects see of each other.
+    alt_demo: Login
     auth_url: str
     transport_url: str
     region: str
     wait_timeout: int
+    api_workers: int
     json_logs: bool
+
+    @property
+    def devstack(self) -> bool:
+        """Whether a new cloud has what DevStack makes."""
+        return self.env.given("SAMPLES") == DEVSTACK
 
     @property
     def main(self) -> Service:
@@ -45,7 +53,7 @@ class Settings:
         return tuple(
             service
             for service in self.role.embedded
-            if not self.env.given(f"{service.name.upper()}_URL")
+            if not self.env.given(f"{service.variable}_URL")
         )
 
     @property
@@ -87,8 +95,8 @@ class Settings:
             return parse_database(name, given)
         return Database(
             name=schema.database,
-            host=self.env.get("DB_HOST", LOOPBACK if self.role.backing else "mysql"),
-            port=self._database_port(),
+            host=self.env.get("DB_HOST", LOOPBACK if self.role.backing else "mysql").strip("[]"),
+            port=int(self.env.get("DB_PORT", str(MYSQL_PORT))),
             user=service.name,
             password=self.password(service.database_password),
         )
@@ -103,28 +111,27 @@ class Settings:
         cell1 = self.database(service, service.schemas[-1])
         return replace(cell1, name=schema.database)
 
-    def _database_port(self) -> int:
-        port = self.env.get("DB_PORT", str(MYSQL_PORT))
-        if not port.isdecimal():
-            raise ContractError(f"DB_PORT={port}: expected a number", "the default is 3306")
-        return int(port)
 
-
-def resolve(role_name: str, env: Environment) -> Settings:
-    role = ROLES.get(role_name)
+def find_role(name: str) -> Role:
+    """Raises ``ContractError``."""
+    role = ROLES.get(name)
     if role is None:
-        raise ContractError(
-            f"there is no role {role_name!r}", "one of: " + ", ".join(sorted(ROLES))
-        )
+        raise ContractError(f"there is no role {name!r}", "one of: " + ", ".join(sorted(ROLES)))
+    return role
+
+
+def resolve(role: Role, env: Environment) -> Settings:
     return Settings(
         role=role,
         env=env,
         admin=_admin(env),
         demo=Login("demo", env.get("DEMO_PASS", "DEMO_PASS"), "demo"),
+        alt_demo=Login("alt_demo", env.get("ALT_DEMO_PASS", "ALT_DEMO_PASS"), "alt_demo"),
         auth_url=_auth_url(role, env),
         transport_url=env.option("default", "transport_url") or _transport(role, env),
-        region=env.get("OS_REGION_NAME", REGION),
+        region=env.get("REGION_NAME", env.get("OS_REGION_NAME", REGION)),
         wait_timeout=int(env.get("WAIT_TIMEOUT", "300")),
+        api_workers=int(env.get("API_WORKERS", "2")),
         json_logs=env.get("LOG_FORMAT", "text") == "json",
     )
 
@@ -141,7 +148,7 @@ def _admin(env: Environment) -> Login:
 
 def _auth_url(role: Role, env: Environment) -> str:
     # keystone talks to itself whatever name others know it by.
-    default = LOOPBACK if role.has_keystone else "keystone"
+    default = LOOPBACK if role.has_keystone else IDENTITY
     return env.get("OS_AUTH_URL", f"http://{default}:5000/v3")
 
 

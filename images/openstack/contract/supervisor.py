@@ -16,6 +16,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import IO
 
@@ -80,6 +81,8 @@ class Supervisor:
             pid, status = os.wait()
             program = self.running.pop(pid, None)
             code = _code(status)
+            if program:
+                _signal_group(pid, signal.SIGKILL)
             if program is None or (program.work and code == 0):
                 continue
             if self._start_again(program, code):
@@ -97,7 +100,7 @@ class Supervisor:
         time.sleep(PAUSE)
         if self.asked_to_stop:
             return False
-        warn(f"{program.name} ended with status {code} during the start: starting it again")
+        warn(restarting(program, code))
         self._start(program)
         return True
 
@@ -106,7 +109,10 @@ class Supervisor:
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
-        for pid in list(self.running):
+        for pid, program in list(self.running.items()):
+            if program.several or number == signal.SIGKILL:
+                _signal_group(pid, number)
+                continue
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
@@ -132,6 +138,11 @@ class Supervisor:
         self.running.pop(pid, None)
 
 
+def restarting(program: Program, code: int) -> str:
+    """What the log says of it; the smoke test looks for it."""
+    return f"{program.name} ended with status {code} during the start: starting it again"
+
+
 def _fork(program: Program, work: Callable[[], int]) -> int:
     pid = os.fork()
     if not pid:
@@ -154,6 +165,12 @@ def _alone(program: Program, work: Callable[[], int]) -> int:
     except Exception:
         fail(traceback.format_exc())
     return 1
+
+
+def _signal_group(leader: int, number: int) -> None:
+    """Whatever a program has started, too: each program leads a session of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, number)
 
 
 def _code(status: int) -> int:

@@ -11,6 +11,9 @@ from contract.errors import ContractError
 MYSQL_PORT = 3306
 DATABASE_NAME = re.compile(r"^[A-Za-z0-9_$-]+$")
 RABBIT_PORT = 5672
+ROUTE = re.compile(
+    r"(?P<path>[a-z0-9][a-z0-9/-]*)=(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})"
+)
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,37 @@ class Database:
     def url(self) -> str:
         user = quote(self.user, safe="")
         password = quote(self.password, safe="")
-        base = f"mysql+pymysql://{user}:{password}@{self.host}:{self.port}/{self.name}"
+        base = f"mysql+pymysql://{user}:{password}@{bracketed(self.host)}:{self.port}/{self.name}"
         return f"{base}?{self.query}" if self.query else base
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where requests below a path go."""
+
+    prefix: str
+    host: str
+    port: int
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a URL: an address of IPv6 is in brackets there."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def parse_routes(value: str) -> list[Route]:
+    """The routes in the value of GATEWAY_PATHS. Raises ``ContractError``."""
+    return [_route(word.strip()) for word in value.split(",") if word.strip()]
+
+
+def _route(word: str) -> Route:
+    found = ROUTE.fullmatch(word)
+    if not found or not 0 < int(found["port"]) < 65536:
+        raise ContractError(
+            f"GATEWAY_PATHS: {word}: expected PATH=HOST:PORT",
+            "write them with commas between, such as compute=controller:8774",
+        )
+    return Route(f"/{found['path']}".rstrip("/"), found["host"].strip("[]"), int(found["port"]))
 
 
 def parse_database(option: str, url: str) -> Database:
@@ -64,7 +96,8 @@ def parse_database(option: str, url: str) -> Database:
 
 
 def transport_url(host: str, user: str, password: str) -> str:
-    return f"rabbit://{quote(user, safe='')}:{quote(password, safe='')}@{host}:{RABBIT_PORT}/"
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return f"rabbit://{login}@{bracketed(host)}:{RABBIT_PORT}/"
 
 
 def parse_transport(url: str) -> tuple[str, int] | None:

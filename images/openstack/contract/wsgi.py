@@ -1,126 +1,103 @@
-"""The application that uwsgi serves: a service's own, with a health check in front.
-
-Names of modules differ between releases, so the first that exists is taken.
-"""
+"""The application that uwsgi serves: a service's own, and what stands before it."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
-from contract import gate, messaging
+from contract import answers, faults, gate, mount, patches, runtime
+from contract.answers import Wsgi
 from contract.imports import late, without_collecting
+from contract.services import SERVICES, Application, Service
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 HEALTH_PATH = "/-/health"
-# service: (module, attribute, called to make the application), newest first
-APPLICATIONS = {
-    "keystone": (("contract.identity", "application", True),),
-    "glance": (("glance.common.wsgi_app", "init_app", True),),
-    "placement": (("placement.wsgi", "init_application", True),),
-    "nova": (
-        ("nova.wsgi.osapi_compute", "application", False),
-        ("nova.api.openstack.compute.wsgi", "init_application", True),
-    ),
-    "neutron": (
-        ("neutron.wsgi.api", "application", False),
-        ("contract.neutron_api", "application", True),
-    ),
-}
-# What to import while waiting at the gate: nothing that reads configuration or data.
-PRELOAD = {
-    "keystone": ("keystone.server.flask.core", "keystone.cmd.bootstrap"),
-    "nova": ("nova.api.openstack.compute",),
-    "neutron": ("neutron.plugins.ml2.plugin",),
-}
-# The services parse their command line.
-ARGV = {
-    "keystone": "keystone",
-    "glance": "glance-api",
-    "placement": "placement-api",
-    "nova": "nova-api",
-    "neutron": "neutron-server",
-}
+# What first requests need would else be imported by each worker.
+FIRST_REQUESTS = ("pymysql", "contract.api_health")
 
 
-def find(service: str) -> tuple[str, str, bool]:
-    for module, attribute, factory in APPLICATIONS[service]:
-        if _exists(module):
-            return module, attribute, factory
-    raise ImportError(f"no WSGI application of {service} in this release")
+def find(service: Service) -> Application:
+    """The first of its applications that this release has."""
+    for application in service.applications:
+        if _exists(application.module):
+            return application
+    raise ImportError(f"no WSGI application of {service.name} in this release")
 
 
 def _exists(module: str) -> bool:
-    """Look for the file: to import nova's or neutron's parents patches the interpreter."""
+    """Look for the file: to import the parents of some patches the interpreter."""
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
-    if spec is None or not spec.submodule_search_locations:
+    if spec is None or not rest:
+        return spec is not None
+    if not spec.submodule_search_locations:
         return False
     base = os.path.join(spec.submodule_search_locations[0], *rest)
     return os.path.exists(f"{base}.py") or os.path.exists(os.path.join(base, "__init__.py"))
 
 
-def load(service: str) -> Wsgi:
-    sys.argv = [ARGV[service]]
+def load(service: Service) -> Wsgi:
+    sys.argv = [service.command]
     # Some import eventlet, which none of them runs on, and with it all of dnspython.
     os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
-    module, attribute, factory = find(service)
-    if service == "nova":
-        _choose_threads()
     late()
-    names = [*PRELOAD.get(service, ()), *([module] if factory else [])]
+    patches.apply("optional_plugins")
+    runtime.call(service, "before_import")
+    found = find(service)
+    # One that is made on import reads configuration and data.
+    names = [*FIRST_REQUESTS, *service.preload, *([found.module] if found.call else [])]
     with without_collecting():
         for name in names:
             importlib.import_module(name)
-    gate.pass_through(f"{service}-api")
-    with without_collecting():
-        return _make(service, module, attribute, factory)
+    gate.pass_through(f"{service.name}-api")
+    with without_collecting(), no_connection_left():
+        made = _make(service, found)
+    patches.tell(service.name)
+    return made
 
 
-def _make(service: str, module: str, attribute: str, factory: bool) -> Wsgi:
-    if service == "nova":
-        messaging.shorten_waits()
-    found = getattr(importlib.import_module(module), attribute)
-    application: Wsgi = found() if factory else found
-    if service == "neutron":
-        _configure_mappers()
-    _load_policy(service)
+@contextmanager
+def no_connection_left() -> Iterator[None]:
+    """Close what was opened to a database meanwhile: workers that are forked would share it, and
+    one would read the answer to the other.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    engines: WeakSet[Any] = WeakSet()
+
+    def seen(connection: Any, *_: object) -> None:
+        engines.add(connection.engine)
+
+    event.listen(Engine, "engine_connect", seen)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "engine_connect", seen)
+        for engine in engines:
+            engine.dispose()
+
+
+def _make(service: Service, application: Application) -> Wsgi:
+    runtime.call(service, "before_application")
+    found = getattr(importlib.import_module(application.module), application.attribute)
+    made: Wsgi = found() if application.call else found
+    _configure_mappers()
     if "jsonschema" in sys.modules:
         _load_vocabularies()
-    return application
-
-
-def _choose_threads() -> None:
-    """From 2026.1 on, and before the first import of nova, which would choose eventlet."""
-    from nova import monkey_patch
-
-    patch = getattr(monkey_patch, "patch", None)
-    if patch and "backend" in inspect.signature(patch).parameters:
-        patch(backend="threading")
+    return runtime.call(service, "after_application", made) or made
 
 
 def _configure_mappers() -> None:
-    """Without it the first request may find models that are not yet joined, and be a 500."""
+    """The models are joined once for all workers, and not by two first requests at once."""
     from sqlalchemy.orm import configure_mappers
 
     configure_mappers()
-
-
-def _load_policy(service: str) -> None:
-    """Left to the first request, a second one at that moment finds no rule yet, and is a 403."""
-    if service in ("nova", "neutron"):
-        importlib.import_module(f"{service}.policy").init()
-    if service == "keystone":
-        from keystone.common.rbac_enforcer.enforcer import RBACEnforcer
-
-        # As it does itself within a request.
-        RBACEnforcer.suppress_deprecation_warnings = True
-        _ = RBACEnforcer()._enforcer
 
 
 def _load_vocabularies() -> None:
@@ -128,6 +105,14 @@ def _load_vocabularies() -> None:
     from jsonschema import Draft7Validator
 
     Draft7Validator({})
+
+
+def served(service: Service) -> Wsgi:
+    """The service's application with all that stands before it."""
+    application = load(service)
+    gate.pass_through(gate.serving(service.name))
+    answered = faults.before(service, answers.always(application))
+    return with_health(service.name, mount.mounted(service.endpoint.prefix, answered))
 
 
 def with_health(service: str, application: Wsgi) -> Wsgi:
@@ -141,13 +126,13 @@ def with_health(service: str, application: Wsgi) -> Wsgi:
 
 
 def _health(service: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    from contract import vitals
+    from contract import api_health
 
-    problem = vitals.problem(service)
+    problem = api_health.problem(service)
     status = "503 Service Unavailable" if problem else "200 OK"
     start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
     return [f"{problem or 'ok'}\n".encode()]
 
 
 if "CONTRACT_APP" in os.environ:
-    application = with_health(os.environ["CONTRACT_APP"], load(os.environ["CONTRACT_APP"]))
+    application = served(SERVICES[os.environ["CONTRACT_APP"]])

@@ -1,1 +1,1 @@
-"""An ML2 mechanism driver for clouds whose servers run on nova's FakeDriver."""
+"""An ML2 mechanism driver for clouds whose servers run on a fake hypervisor."""

@@ -1,4 +1,4 @@
-"""FakeDriver's counterpart: binds every port on every host and says that it is active.
+"""fakevirt's counterpart: binds every port on every host and says that it is active.
 
 No agent has to run, because there is no interface to plug.
 """
@@ -7,13 +7,27 @@ from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins import directory
 from neutron_lib.plugins.ml2 import api
+from oslo_config import cfg
+
+from fakenet import agents, floating_ips, qos, trunk
+
+# Ports that an L3 agent binds to its host when it serves their router.
+ROUTER_PORTS = (
+    *constants.ROUTER_INTERFACE_OWNERS_SNAT,
+    constants.DEVICE_OWNER_ROUTER_GW,
+    constants.DEVICE_OWNER_ROUTER_HA_INTF,
+)
 
 
 class FakeNetDriver(api.MechanismDriver):
     """Binds a port to the first segment of its network."""
 
     def initialize(self):
-        """Nothing to set up."""
+        agents.register_options(cfg.CONF)
+        agents.report(cfg.CONF.fakenet)
+        floating_ips.subscribe()
+        # The QoS plugin and the trunk plugin take their drivers when they have started.
+        self._drivers = (qos.FakeNetQosDriver(), trunk.FakeNetTrunkDriver())
 
     @property
     def connectivity(self):
@@ -29,6 +43,11 @@ class FakeNetDriver(api.MechanismDriver):
                 status=constants.PORT_STATUS_ACTIVE,
             )
 
+    def create_port_postcommit(self, context):
+        port = context.current
+        if port["device_owner"] in ROUTER_PORTS and not context.host:
+            _bind(context._plugin_context.elevated(), port)
+
     def update_port_postcommit(self, context):
         # A live migration activates a binding that was made before, and neutron then waits
         # for an agent on the new host to report the port.
@@ -40,3 +59,14 @@ class FakeNetDriver(api.MechanismDriver):
                 constants.PORT_STATUS_ACTIVE,
                 context.host,
             )
+
+
+def _bind(admin, port):
+    """Do what an L3 agent does when it hears of a router's port."""
+    plugin, host = directory.get_plugin(), cfg.CONF.fakenet.agent_host
+    values = {portbindings.HOST_ID: host, "device_id": port["device_id"]}
+    if port["device_owner"] == constants.DEVICE_OWNER_DVR_INTERFACE:
+        plugin.update_distributed_port_binding(admin, port["id"], {"port": values})
+        plugin.update_port_status(admin, port["id"], constants.PORT_STATUS_ACTIVE, host)
+    else:
+        plugin.update_port(admin, port["id"], {"port": {portbindings.HOST_ID: host}})

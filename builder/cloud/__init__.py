@@ -1,0 +1,1 @@
+"""Clouds of containers: compose files, starts, and named clouds."""

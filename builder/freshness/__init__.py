@@ -1,0 +1,1 @@
+"""Compares published images with what would be built now."""

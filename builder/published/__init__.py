@@ -1,0 +1,1 @@
+"""What a registry holds: published sets, read from their release manifests, as pages and data."""

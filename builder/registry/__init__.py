@@ -1,0 +1,1 @@
+"""Reads and writes a registry: HTTP, manifests and blobs, layouts, pushes, locks."""

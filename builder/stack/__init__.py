@@ -1,0 +1,1 @@
+"""The model of what a test depends on, and its diagram. Pure."""

@@ -1,0 +1,1 @@
+"""Signatures, attestations and provenance of published images: made, attached and verified."""

@@ -1,0 +1,71 @@
+"""What a container does for cinder that its image.yaml cannot say."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contract.config import Sections
+    from contract.services import Service
+    from contract.settings import Settings
+    from contract.wait import Deadline
+
+
+def options(settings: Settings, service: Service) -> Sections:
+    """cinder asks nova to snapshot and to extend what a server uses, in its own name."""
+    from contract import config
+
+    auth = config.auth(settings, settings.service_login(service))
+    return {group: dict(auth) for group in ("nova", "service_user")}
+
+
+def groups(programs: Sequence[str], environ: Mapping[str, str]) -> list[tuple[str, ...]]:  # noqa: ARG001
+    """All are children of one process, or one process."""
+    return [tuple(programs)] if programs else []
+
+
+def launch(programs: Sequence[str]) -> int:
+    from cinder_runtime import processes
+
+    return processes.launch(programs)
+
+
+def after_schema(settings: Settings) -> None:
+    from cinder_runtime import types
+
+    types.ensure(settings)
+
+
+def start(settings: Settings, deadline: Deadline) -> None:
+    from cinder_runtime import sequence
+
+    sequence.start(settings, deadline)
+
+
+def before_import() -> None:
+    """Modules of the API name objects that they expect to be registered."""
+    importlib.import_module("cinder.objects").register_all()
+
+
+def before_application() -> None:
+    from contract.patches import apply
+
+    apply("reply_waiters")
+
+
+def after_application(application: Any) -> Any:
+    """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
+    # Else each request that a policy decides logs it.
+    warnings.filterwarnings("ignore", "Policy enforcement is depending on", DeprecationWarning)
+    # Without a warning for each old one.
+    importlib.import_module("cinder.policy").init(suppress_deprecation_warnings=True)
+    return application
+
+
+def problem(connection: Any) -> str | None:
+    from cinder_runtime import reports
+
+    return reports.problem(connection)

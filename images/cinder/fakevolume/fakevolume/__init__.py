@@ -1,0 +1,1 @@
+"""A volume driver and a backup driver for clouds without a storage: volumes are sparse files."""

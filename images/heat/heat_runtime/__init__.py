@@ -1,0 +1,52 @@
+"""What a container does for heat that its image.yaml cannot say."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contract.config import Sections
+    from contract.services import Service
+    from contract.settings import Settings
+    from contract.wait import Deadline
+
+
+def options(settings: Settings, service: Service) -> Sections:
+    """heat acts for a user by a trust, and for the users of a stack as their domain's admin."""
+    from contract import config
+
+    from heat_runtime import cloudformation
+
+    cfn = cloudformation.url(settings, service)
+    login = settings.service_login(service)
+    auth = config.auth(settings, login)
+    # With a trust the project is the trust's.
+    trustee = {name: auth[name] for name in auth if not name.startswith("project_")}
+    return {
+        "DEFAULT": {
+            "region_name_for_services": settings.region,
+            "heat_metadata_server_url": cfn,
+            "heat_waitcondition_server_url": f"{cfn}/waitcondition",
+            "stack_domain_admin_password": login.password,
+        },
+        "trustee": trustee,
+        # It adds /v3 to the address itself.
+        "ec2authtoken": {**auth, "endpoint_override": settings.auth_url.removesuffix("/v3")},
+    }
+
+
+def start(settings: Settings, deadline: Deadline) -> None:
+    from heat_runtime import sequence
+
+    sequence.start(settings, deadline)
+
+
+def after_application(application: Any) -> Any:
+    """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
+    from heat_runtime import cloudformation
+
+    enforcer = importlib.import_module("heat.common.policy").get_enforcer().enforcer
+    enforcer.suppress_deprecation_warnings = True  # one for each old rule
+    enforcer.load_rules()
+    return cloudformation.below(application, cloudformation.load())

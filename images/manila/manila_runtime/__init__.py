@@ -1,0 +1,63 @@
+"""What a container does for manila that its image.yaml cannot say."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contract.config import Sections
+    from contract.services import Service
+    from contract.settings import Settings
+    from contract.wait import Deadline
+
+
+def options(settings: Settings, service: Service) -> Sections:
+    """The address of a share server is a port of neutron's."""
+    from contract import config
+
+    return {"neutron": config.auth(settings, settings.service_login(service))}
+
+
+def groups(programs: Sequence[str], environ: Mapping[str, str]) -> list[tuple[str, ...]]:  # noqa: ARG001
+    """All are children of one process."""
+    return [tuple(programs)] if programs else []
+
+
+def launch(programs: Sequence[str]) -> int:
+    from manila_runtime import processes
+
+    return processes.launch(programs)
+
+
+def after_schema(settings: Settings) -> None:
+    from manila_runtime import types
+
+    types.ensure(settings)
+
+
+def start(settings: Settings, deadline: Deadline) -> None:
+    from manila_runtime import sequence
+
+    sequence.start(settings, deadline)
+
+
+def before_application() -> None:
+    from contract.patches import apply
+
+    apply("reply_waiters")
+
+
+def after_application(application: Any) -> Any:
+    """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
+    policy = importlib.import_module("manila.policy")
+    policy.init(suppress_deprecation_warnings=True)  # one for each old rule
+    policy._ENFORCER.load_rules()
+    return application
+
+
+def problem(connection: Any) -> str | None:
+    from manila_runtime import reports
+
+    return reports.problem(connection)

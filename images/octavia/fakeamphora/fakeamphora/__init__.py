@@ -1,0 +1,1 @@
+"""Stands where octavia's amphorae would be: there are none, but octavia cannot tell."""
