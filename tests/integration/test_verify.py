@@ -213,7 +213,7 @@ def test_for_machines_and_by_tag(publisher: Publisher, published: str) -> None:
     assert good["provenance"]["run"] == "a-run"
     assert good["provenance"]["source"] == f"git+https://example.org/b@{'0f' * 20}"
     assert (bad["verified"], bad["error"]) == (False, "it is not in the registry")
-    assert done.stderr.endswith(f"error: not verified: {missing}\n")
+    assert f"error: not verified: {missing}\nsee: docs/how-to/verify.md\n" in done.stderr
 
 
 @pytest.mark.parametrize(
