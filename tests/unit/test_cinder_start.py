@@ -82,14 +82,3 @@ def test_each_back_end_reports(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cinder-backup", "h"),
     ]
     assert list(reports.reporting(conf, ["cinder-backup"])) == [("cinder-backup", "h")]
-
-
-def test_what_reported_before_is_expected_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = [("cinder-scheduler", "h"), ("cinder-volume", "h@fake")]
-    now = {wanted[0]: 5, wanted[1]: 3, ("cinder-volume", "h@gone"): 9}
-    monkeypatch.setattr(reports, "counts", lambda _: now)
-    reports.expect(settings("cinder"), {wanted[0]: 4}, wanted)
-    with pytest.raises(NotYetError, match="cinder-volume on h@fake has not reported yet"):
-        reports.expect(settings("cinder"), {wanted[1]: 3}, wanted)
-    with pytest.raises(NotYetError, match="cinder-backup on h has not reported yet"):
-        reports.expect(settings("cinder"), {}, [("cinder-backup", "h")])

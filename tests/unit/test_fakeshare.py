@@ -12,7 +12,6 @@ import pytest
 from contract.environment import read
 from contract.services import SERVICES
 from contract.settings import Settings, find_role, resolve
-from contract.wait import NotYetError
 from fakeshare.operations import OPERATIONS
 from fakeshare.records import Records, export, exported, share_name
 from manila_runtime import reports, types
@@ -126,14 +125,6 @@ def test_each_back_end_reports() -> None:
         ("manila-data", "h"),
     ]
     assert list(reports.reporting(conf, ["manila-data"])) == [("manila-data", "h")]
-
-
-def test_what_reported_before_is_expected_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = [("manila-scheduler", "h"), ("manila-share", "h@fake")]
-    monkeypatch.setattr(reports, "counts", lambda _: {wanted[0]: 5, wanted[1]: 3})
-    reports.expect(settings(), {wanted[0]: 4}, wanted)
-    with pytest.raises(NotYetError, match="manila-share on h@fake has not reported yet"):
-        reports.expect(settings(), {wanted[1]: 3}, wanted)
 
 
 @pytest.mark.parametrize(("found", "made"), [(0, True), (1, False)])

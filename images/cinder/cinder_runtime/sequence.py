@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from contract import gate, steps
+from contract import gate, reports, steps
 from contract.services import SERVICES
 from contract.settings import Settings
 from contract.wait import Deadline
 
-from cinder_runtime import reports
+from cinder_runtime.reports import configured
 
 
 def start(settings: Settings, deadline: Deadline) -> None:
     """Its API takes requests when its programs report: a message that nobody hears is lost."""
     cinder = SERVICES["cinder"]
-    before = reports.counts(settings)
+    before = reports.counts(settings, cinder.name)
     steps.open_apis(settings, [cinder])
     steps.open_gates(
         settings, *(name for name in settings.role.programs if name in cinder.programs)
     )
-    wanted = reports.configured(settings)
-    deadline.wait("cinder's programs", partial(reports.expect, settings, before, wanted))
+    wanted = configured(settings)
+
+    def report() -> None:
+        reports.expect(reports.counts(settings, cinder.name), before, wanted)
+
+    deadline.wait("cinder's programs", report)
     steps.open_gates(settings, gate.serving(cinder.name))

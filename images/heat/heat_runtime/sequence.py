@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from contract import catalog, gate, steps
+from contract import catalog, consumers, gate, steps
 from contract.services import SERVICES
 from contract.settings import Settings
-from contract.urls import parse_transport
-from contract.wait import Deadline, NotYetError, reason
+from contract.wait import Deadline
 
 from heat_runtime import domain
 
@@ -23,21 +20,5 @@ def start(settings: Settings, deadline: Deadline) -> None:
     keystone = catalog.wait(settings, settings.admin, deadline)
     domain.ensure(keystone, settings.service_login(heat).password)
     steps.open_gates(settings, *(name for name in settings.role.programs if name in heat.programs))
-    if parse_transport(settings.transport_url):
-        deadline.wait("heat-engine", partial(_listens, settings.transport_url))
+    consumers.wait(settings, deadline, "heat-engine", *TOPICS)
     steps.open_gates(settings, gate.serving(heat.name))
-
-
-def _listens(url: str) -> None:
-    """Raise NotYetError unless the message queue has consumers of the engine's messages."""
-    from amqp.exceptions import AMQPError
-    from kombu import Connection
-
-    for topic in TOPICS:
-        try:
-            with Connection(url.replace("rabbit://", "pyamqp://", 1), connect_timeout=3) as queue:
-                found = queue.default_channel.queue_declare(topic, passive=True)
-        except (AMQPError, OSError) as error:
-            raise NotYetError(f"it has no queue yet: {reason(error)}") from error
-        if not found.consumer_count:
-            raise NotYetError("it does not listen yet")

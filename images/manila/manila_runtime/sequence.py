@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from contract import gate, steps
+from contract import gate, reports, steps
 from contract.services import SERVICES
 from contract.settings import Settings
 from contract.wait import Deadline
 
-from manila_runtime import reports
+from manila_runtime.reports import configured
 
 
 def start(settings: Settings, deadline: Deadline) -> None:
     """Its API takes requests when its programs report: a message that nobody hears is lost."""
     manila = SERVICES["manila"]
-    before = reports.counts(settings)
+    before = reports.counts(settings, manila.name)
     steps.open_apis(settings, [manila])
     steps.open_gates(
         settings, *(name for name in settings.role.programs if name in manila.programs)
     )
-    wanted = reports.configured(settings)
-    deadline.wait("manila's programs", partial(reports.expect, settings, before, wanted))
+    wanted = configured(settings)
+
+    def report() -> None:
+        reports.expect(reports.counts(settings, manila.name), before, wanted)
+
+    deadline.wait("manila's programs", report)
     steps.open_gates(settings, gate.serving(manila.name))

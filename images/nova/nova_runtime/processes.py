@@ -1,22 +1,17 @@
-"""Starts programs of nova: imports all of them at once, runs each when its gate opens.
-
-Several are children of one process: what was imported is in memory once, and was imported once.
-"""
+"""Starts programs of nova: imports all of them at once, runs each when its gate opens."""
 
 from __future__ import annotations
 
 import importlib
 import os
-import random
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
 
-from contract import gate, patches, process_group
+from contract import gate, patches, prefork
 from contract.imports import without_collecting
 from contract.services import SERVICES
 
@@ -47,9 +42,7 @@ def launch(programs: Sequence[str]) -> int:
             patches.apply(name)
     patches.tell("nova")
     found = [each for names in groups for each in _processes(names)]
-    if len(found) == 1:
-        return _run(modules, found[0])
-    return _wait_for([_fork(modules, each) for each in found])
+    return prefork.run([partial(_run, modules, each) for each in found])
 
 
 def _patches(programs: Sequence[str], groups: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -115,27 +108,10 @@ def _is_single() -> bool:
 
 
 def _run(modules: Mapping[str, ModuleType], process: Process) -> int:
+    os.environ.update(process.environment)
     first = process.programs[0]
     options = COMPUTE_OPTIONS if first == COMPUTE and COMPUTE_CONF.exists() else ()
     sys.argv = [first, *options]
     for program in process.programs:
         gate.pass_through(program)
     return int(modules[first].main() or 0)
-
-
-def _fork(modules: Mapping[str, ModuleType], process: Process) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    os.environ.update(process.environment)
-    random.seed()
-    if hubs := sys.modules.get("eventlet.hubs"):
-        hubs.use_hub()  # its own, not the parent's descriptors
-    sys.exit(_run(modules, process))
-
-
-def _wait_for(pids: list[int]) -> NoReturn:
-    """As a small program in this process: what was imported is the children's alone then."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, process_group.SIGNALS)
-    words = [sys.executable, "-ISB", process_group.__file__, *map(str, pids)]
-    os.execv(words[0], words)

@@ -1,12 +1,6 @@
-"""A program of cinder that has been there before is up when it is, not some seconds later.
-
-A back end then tells the scheduler what it has: when it told that before, the scheduler perhaps did
-not listen yet, and when the scheduler asked, the back end perhaps did not.
-"""
+"""A program of cinder that has been there before is up when it is, not some seconds later."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from contract.patches import EVERY
 
@@ -21,13 +15,6 @@ REASON = (
 def apply() -> None:
     from cinder import context
     from cinder.service import Service
+    from contract import reports
 
-    start = Service.start
-
-    def start_and_report(self: Any) -> None:
-        start(self)
-        if publish := getattr(self.manager, "publish_service_capabilities", None):
-            publish(context.get_admin_context())
-        self.report_state()
-
-    Service.start = start_and_report
+    reports.begin_at_once(Service, context.get_admin_context)
