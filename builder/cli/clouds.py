@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from builder.engine import ContainerState
+    from builder.stack.resolve import ResolvedStack
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,8 @@ def up(
         if services or given["computes"] or given["driver"]:
             raise click.UsageError("--model says which services and nodes: leave the others out")
         needed = stacks.load(project, model, release, folders)
-        release, services, given["nodes"] = needed.release, needed.targets, needed.nodes or None
-        given["samples"] = needed.stack.like or given["samples"]
-        given["tls"] = given["tls"] or needed.stack.tls
+        release, services = needed.release, needed.targets
+        given |= _given_by(needed, given)
     options = options_of(
         project, (release,) if release else (), installed=True, newest=True,
         images=services, folders=folders, registry=registry, namespace=namespace,
@@ -100,6 +100,15 @@ def up(
     wants_json = as_json or output_format == "json"
     text = report.cloud_to_json if wants_json else report.cloud_to_text
     terminal.result(text(cloud))
+
+
+def _given_by(needed: ResolvedStack, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of the command that a model decides, or decides with the command."""
+    return {
+        "nodes": needed.nodes or None,
+        "samples": needed.stack.like or given["samples"],
+        "tls": given["tls"] or needed.stack.tls,
+    }
 
 
 def _say(release: str) -> Callable[[ContainerState], None]:

@@ -83,17 +83,31 @@ def compose_file(
     _add_gateway(catalogue, services)
     if platform:
         services = {name: {**each, "platform": platform} for name, each in services.items()}
-    for name in [n for n in services if targets[n].compute or targets[n].standalone]:
-        if driver is not None:
-            services[name]["environment"]["COMPUTE_DRIVER"] = driver
-        if computes is not None and targets[name].standalone:
-            services[name]["environment"]["COMPUTES"] = str(computes)
-        elif computes is not None:
-            services |= _computes(name, services.pop(name), computes)
-        elif nodes is not None:
-            services |= _nodes(services.pop(name), nodes)
+    services = _with_nodes(targets, services, computes, driver, nodes)
     _spare_from_proxies(services, network.without_proxy)
     return {"services": services, **_own_network(network)}
+
+
+def _with_nodes(
+    targets: Mapping[str, Target],
+    services: Mapping[str, Any],
+    computes: int | None,
+    driver: str | None,
+    nodes: Mapping[str, str | None] | None,
+) -> dict[str, Any]:
+    """The services, with the one of the compute target as often as there are nodes."""
+    found = dict(services)
+    for name in [n for n in services if targets[n].compute or targets[n].standalone]:
+        environment = found[name]["environment"]
+        if driver is not None:
+            environment["COMPUTE_DRIVER"] = driver
+        if computes is not None and targets[name].standalone:
+            environment["COMPUTES"] = str(computes)
+        elif computes is not None:
+            found |= _computes(name, found.pop(name), computes)
+        elif nodes is not None:
+            found |= _nodes(found.pop(name), nodes)
+    return found
 
 
 def _spare_from_proxies(services: Mapping[str, Any], more: Sequence[str]) -> None:
