@@ -63,6 +63,11 @@ log = logging.getLogger(__name__)
     help="Serve all APIs by https at one port; clouds.yaml names the authority of the certificate.",
 )  # fmt: skip
 @click.option(
+    "--patches", default="", metavar="NAME,NAME",
+    help="Change upstream's code by these patches only, or with -NAME,-NAME by all but these; none "
+    "is upstream's own code [default: all].",
+)  # fmt: skip
+@click.option(
     "--port-base", type=click.IntRange(min=0, max=60000), metavar="N",
     help="Each service is on 127.0.0.1 at N plus its own port [default: the first that is free].",
 )  # fmt: skip
@@ -108,6 +113,7 @@ def _given_by(needed: ResolvedStack, given: dict[str, Any]) -> dict[str, Any]:
         "nodes": needed.nodes or None,
         "samples": needed.stack.like or given["samples"],
         "tls": given["tls"] or needed.stack.tls,
+        "patches": given["patches"] or ",".join(needed.stack.patches),
     }
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from builder import manifest
+from builder.catalogue.patches import parse_patches
 from builder.cloud import access
 from builder.cloud.api_faults import ApiFaults
 from builder.cloud.compose import OWN_CONTAINER, TLS_PORT, compose_file, parts
@@ -92,6 +93,7 @@ def up(
     settings: Sequence[str] = (),
     samples: Samples = "small",
     tls: bool = False,
+    patches: str = "",
     port_base: int | None = None,
     published: bool = True,
     progress: Callable[[ContainerState], None] | None = None,
@@ -99,7 +101,8 @@ def up(
     """Start the images that ``options`` select, with what they need, as the cloud ``name``.
 
     ``settings`` are options of services, each SERVICE.GROUP.OPTION=VALUE; ``samples`` is what the
-    cloud has in it. With ``tls`` all APIs are at one port, by https, and nowhere else.
+    cloud has in it. With ``tls`` all APIs are at one port, by https, and nowhere else. ``patches``
+    are those of upstream's code, as the variable PATCHES names them.
     Images are those of the set's record in the registry, else the local ones of the release; only
     these unless ``published``.
     Whatever fails or interrupts it removes the containers again. Raises ``UsageError`` for a name
@@ -109,7 +112,9 @@ def up(
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(_engine_and_network)
         catalogue, plan = _one_release(options)
-        configuration = Configuration(parse_options(settings, catalogue), samples, tls)
+        configuration = Configuration(
+            parse_options(settings, catalogue), samples, tls, parse_patches(patches, catalogue)
+        )
         part = _one_cloud(options, catalogue, plan)
         ports = access.ports(catalogue, part, configuration)
         references = _references(plan) if published else {}

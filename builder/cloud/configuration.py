@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from builder.catalogue.patches import ALL, Patches, names_of
 from builder.catalogue.service import Role
 from builder.errors import UsageError, suggestion
 
@@ -56,20 +57,23 @@ class ServiceOption:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Options of services, whether a cloud has little in it or what DevStack makes, and https."""
+    """Options of services, what a cloud has in it, https, and the patches of upstream's code."""
 
     options: tuple[ServiceOption, ...] = ()
     samples: Samples = "small"
     tls: bool = False
+    patches: Patches = ALL
 
     def environment(self, catalogue: Catalogue, target: str) -> dict[str, str]:
         """What the containers of ``target`` get of it."""
         services = services_in(catalogue, target)
         options = [str(each) for each in self.options if each.service in services]
+        patches = self.patches.value(names_of(catalogue, services)) if services else None
         return {
             **({"OPTIONS": "\n".join(options)} if options else {}),
             **({"SAMPLES": self.samples} if services and self.samples != "small" else {}),
             **({"TLS": "true"} if self.tls and is_gateway(catalogue, target) else {}),
+            **({"PATCHES": patches} if patches else {}),
         }
 
     def entries(self, cloud: str) -> tuple[Entry, ...]:

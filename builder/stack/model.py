@@ -170,6 +170,9 @@ class Stack(Frozen):
         default=None, description="The new cloud has what DevStack makes"
     )
     tls: bool = Field(default=False, strict=True, description="All APIs are at one port, by https")
+    patches: Annotated[tuple[str, ...], WithJsonSchema(_one_or_more({"type": "string"}))] = Field(
+        default=(), description="Patches of upstream's code: these, all but -NAME, or none"
+    )
     faults: Annotated[
         tuple[Fault, ...], WithJsonSchema(_one_or_more({"enum": list(get_args(Fault))}))
     ] = ()
@@ -178,8 +181,9 @@ class Stack(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _one_is_a_list(cls, data: Any) -> Any:
-        """``services: nova`` is short for a list of one, and so is ``faults: kill``."""
+        """``services: nova`` is short for a list of one; so are ``faults`` and ``patches``."""
         if not isinstance(data, dict):
             return data
-        short = {k: [data[k]] for k in ("services", "faults") if isinstance(data.get(k), str)}
+        several = ("services", "faults", "patches")
+        short = {key: [data[key]] for key in several if isinstance(data.get(key), str)}
         return {**data, **short}

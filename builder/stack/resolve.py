@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from builder.catalogue.config import select_releases, select_targets, targets_of
 from builder.catalogue.document import expected, read
+from builder.catalogue.patches import parse_patches
 from builder.errors import UsageError, suggestion
 from builder.stack.model import KINDS, Owned, Server, Stack
 
@@ -130,6 +131,7 @@ def _resolve(stack: Stack, catalogue: Catalogue, release: str | None) -> Resolve
         raise UsageError("a cloud is of one release", hint=f"one of {', '.join(found)}")
     catalogue = _with_services(stack, catalogue, found[0])
     targets = _targets(stack, catalogue)
+    _check_patches(stack, catalogue)
     nodes = _nodes(stack, catalogue, targets)
     edges = {key: tuple(_needs(stack, nodes, key)) for key in _keys(stack)}
     services = {target: catalogue.targets[target].depends_on for target in targets}
@@ -163,6 +165,13 @@ def _targets(stack: Stack, catalogue: Catalogue) -> tuple[str, ...]:
     made_by = [makers[kind] for kind in kinds]
     found = select_targets(catalogue, (*stack.services, *made_by))
     return tuple(name for name in found if not catalogue.targets[name].standalone)
+
+
+def _check_patches(stack: Stack, catalogue: Catalogue) -> None:
+    try:
+        parse_patches(",".join(stack.patches), catalogue)
+    except UsageError as error:
+        raise _MistakeError(("patches",), error.message, error.hint) from error
 
 
 def _makers(catalogue: Catalogue) -> dict[str, str]:

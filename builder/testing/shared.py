@@ -150,7 +150,8 @@ class Run:
 
 def key_of(needed: ResolvedStack) -> str:
     """The key of a cloud: equal for stacks that can share one."""
-    kind = [needed.stack.like or "", *(["tls"] if needed.stack.tls else [])]
+    stack = needed.stack
+    kind = [stack.like or "", *(["tls"] if stack.tls else []), *sorted(stack.patches)]
     what = [needed.release, *needed.targets, *map(str, needed.nodes.items()), *filter(None, kind)]
     return hashlib.sha256("\n".join(what).encode()).hexdigest()[:6]
 

@@ -71,7 +71,8 @@ class Settings:
         samples = needed.stack.like or "small"
         return clouds.up(
             options, name=name, nodes=needed.nodes or None,
-            samples=samples, tls=needed.stack.tls, progress=_log,
+            samples=samples, tls=needed.stack.tls, patches=",".join(needed.stack.patches),
+            progress=_log,
         )  # fmt: skip
 
 

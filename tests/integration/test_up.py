@@ -90,7 +90,10 @@ def looks_into(name: str) -> None:
 def test_options_samples_and_another_home(tmp_path: Path) -> None:
     """What is set reaches its service; whoever may use the engine can remove the cloud."""
     name = clouds.unique("up")
-    given = ("--samples", "devstack", "--tls", "--set", "keystone.token.expiration=7200")
+    given = (
+        *("--samples", "devstack", "--tls", "--set", "keystone.token.expiration=7200"),
+        "--patches=-shared_cache,-mapping",
+    )
     try:
         done = builder("up", "keystone", *CLOUD, "--name", name, *given, "--json")
         assert done.code == 0, done.stderr
@@ -104,6 +107,9 @@ def test_options_samples_and_another_home(tmp_path: Path) -> None:
         times = [token.json()["token"][name] for name in ("issued_at", "expires_at")]
         issued, expires = (datetime.fromisoformat(each) for each in times)
         assert round((expires - issued).total_seconds()) == 7200
+        log = builder("logs", name, "keystone").stdout
+        assert "patch request_catalog of keystone is applied" in log
+        assert "patch shared_cache" not in log
         listed = [line.split() for line in builder("ps").stdout.splitlines()]
         assert [name, "zed"] in [row[:2] for row in listed]
     finally:
