@@ -64,8 +64,8 @@ log = logging.getLogger(__name__)
 )  # fmt: skip
 @click.option(
     "--patches", default="", metavar="NAME,NAME",
-    help="Change upstream's code by these patches only, or with -NAME,-NAME by all but these; none "
-    "is upstream's own code [default: all].",
+    help="Patches of upstream's code that are applied: only these, all but -NAME,-NAME, or none "
+    "[default: all].",
 )  # fmt: skip
 @click.option(
     "--port-base", type=click.IntRange(min=0, max=60000), metavar="N",
