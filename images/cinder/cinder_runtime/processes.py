@@ -23,7 +23,7 @@ MANAGERS = {
     "cinder-backup": ("cinder.backup.manager", "fakevolume.backup"),
 }
 # Each process applies them.
-PATCHES = ("reply_waiters", "without_root", "cinder_first_report")
+PATCHES = ("reply_waiters", "without_root", "cinder_first_report", "migrated_attachments")
 FIRST = "cinder-scheduler"
 
 
