@@ -32,7 +32,7 @@ class Facts:
     """A cloud: public endpoints by service type, what its APIs can, and what there is in it.
 
     ``microversions`` are the highest, by service type; ``flavors`` go from the smallest on, and
-    ``images`` from the oldest; both are public.
+    ``images`` from the oldest; both are public. ``multiattach_types`` are volume types.
     """
 
     login: Login
@@ -46,6 +46,7 @@ class Facts:
     import_methods: tuple[str, ...] = ()
     external_networks: Mapping[str, str] = field(default_factory=dict)
     shared_networks: tuple[str, ...] = ()
+    multiattach_types: tuple[str, ...] = ()
 
 
 def gather(clouds_yaml: Path, name: str) -> Facts:
@@ -85,6 +86,7 @@ def _gathered(cloud: Connection, config: Mapping[str, Any]) -> Facts:
         **(_compute(cloud) if "compute" in endpoints else {}),
         **(_image(cloud) if "image" in endpoints else {}),
         **(_network(cloud) if "network" in endpoints else {}),
+        **(_volume(cloud) if "block-storage" in endpoints else {}),
     )  # fmt: skip
 
 
@@ -128,3 +130,12 @@ def _network(cloud: Connection) -> dict[str, Any]:
             each.name for each in networks if each.is_shared and not each.is_router_external
         ),
     }
+
+
+def _volume(cloud: Connection) -> dict[str, Any]:
+    found = [
+        each.name
+        for each in cloud.block_storage.types()
+        if (each.extra_specs or {}).get("multiattach") == "<is> True"
+    ]
+    return {"multiattach_types": tuple(found)}

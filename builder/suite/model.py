@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from builder.catalogue.document import read
 from builder.catalogue.values import Frozen
+from builder.cloud.configuration import Samples  # noqa: TC001  (pydantic reads it)
 from builder.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Definition(Frozen):
     """The suite.yaml of a suite."""
 
     services: dict[str, str] = Field(description="Service type to the suite's name of the service")
+    samples: Samples = Field(
+        default="small", description="What there is in the cloud that is made for the suite"
+    )
     options: dict[str, dict[str, str | bool | int]] = Field(
         description="Options that hold for every cloud, by section"
     )

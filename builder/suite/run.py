@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from builder.cloud.configuration import Samples
     from builder.options import Options
     from builder.suite.facts import Facts
     from builder.suite.model import Definition, Suite
@@ -71,7 +72,7 @@ def run(options: Options, name: str, settings: Settings) -> Result:
         clouds.clouds_yaml(settings.cloud)
     home = environment(suite, cache=cache_directory())
     settings.output.mkdir(parents=True)
-    with _cloud(options, settings) as cloud:
+    with _cloud(options, settings, suite.definition.samples) as cloud:
         facts = gather(clouds.clouds_yaml(cloud), cloud)
         tempest = _Tempest(home, settings.output.resolve())
         tempest.prepare(facts, suite.definition, _read(cloud, facts, suite.definition))
@@ -109,14 +110,14 @@ def _version(suite: Suite) -> str:
 
 
 @contextmanager
-def _cloud(options: Options, settings: Settings) -> Iterator[str]:
+def _cloud(options: Options, settings: Settings, samples: Samples) -> Iterator[str]:
     """The name of a cloud that is up; one that is made for it is removed."""
     if settings.cloud:
         yield settings.cloud
         return
     name = f"suite-{secrets.token_hex(3)}"
     clouds.up(
-        options, name=name, computes=_COMPUTES, published=settings.published,
+        options, name=name, computes=_COMPUTES, published=settings.published, samples=samples,
         progress=lambda each: log.info("%s: %s", each.name, each.health),
     )  # fmt: skip
     try:

@@ -38,7 +38,7 @@ def configuration(
     }
     for kind in _WITH_ENDPOINTS:
         sections[kind] = {"endpoint_type": PUBLIC, "region": facts.login.region}
-    for part in (_compute(facts), _network(facts), _image(facts)):
+    for part in (_compute(facts), _network(facts), _image(facts), _volume(facts)):
         _merge(sections, part)
     for (section, option), value in read.items():
         _merge(sections, {section: {option: value}})
@@ -108,6 +108,15 @@ def _network(facts: Facts) -> Sections:
 
 def _image(facts: Facts) -> Sections:
     return {"image-feature-enabled": {"import_image": bool(facts.import_methods)}}
+
+
+def _volume(facts: Facts) -> Sections:
+    found: Sections = {
+        "compute-feature-enabled": {"volume_multiattach": bool(facts.multiattach_types)}
+    }
+    if facts.multiattach_types:
+        found["volume"] = {"volume_type_multiattach": facts.multiattach_types[0]}
+    return found
 
 
 def _merge(sections: Sections, more: Mapping[str, Mapping[str, object]]) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from openstack.exceptions import BadRequestException
 
 from builder.smoke.cloud import POLL, wait_for_status
 from tests.integration import clouds, whole
@@ -229,3 +230,29 @@ def test_a_server_keeps_its_volume_on_its_way(cloud: Connection) -> None:
     assert volume.id in attached
     end(cloud, server)
     delete(cloud, reached(cloud, volume, "available"))
+
+
+def test_two_servers_have_one_volume(cloud: Connection) -> None:
+    """Of a type that allows it; with one of another type the second one is refused."""
+    specs = {"multiattach": "<is> True"}
+    kind: Any = cloud.block_storage.create_type(name="of several", extra_specs=specs)
+    shared = create(cloud, volume_type=kind.name)
+    alone = create(cloud)
+    servers = [boot(cloud), boot(cloud)]
+    for number, server in enumerate(servers, start=1):
+        cloud.compute.create_volume_attachment(server, volume_id=shared.id)
+        until("its attachment", partial(has_attachments, cloud, shared, number), poll=POLL)
+    cloud.compute.create_volume_attachment(servers[0], volume_id=alone.id)
+    reached(cloud, alone, "in-use")
+    with pytest.raises(BadRequestException, match="in-use"):
+        cloud.compute.create_volume_attachment(servers[1], volume_id=alone.id)
+    end(cloud, servers[0])
+    assert has_attachments(cloud, reached(cloud, shared, "in-use"), 1)
+    end(cloud, servers[1])
+    delete(cloud, reached(cloud, shared, "available"), reached(cloud, alone, "available"))
+    cloud.block_storage.delete_type(kind)
+
+
+def has_attachments(cloud: Connection, volume: Any, number: int) -> bool:
+    found = cloud.block_storage.get_volume(volume.id).attachments
+    return len(found) == number

@@ -39,6 +39,7 @@ SET = Facts(
     images=("one",),
     import_methods=("glance-direct",),
     external_networks={"public": "7"},
+    multiattach_types=("of several",),
 )
 STREAM = [
     ["tempest.api.a.b.C.test_ok[id-1,smoke]", "success", 1.5, ""],
@@ -157,6 +158,8 @@ def test_a_set_is_described_as_it_is(definition: Definition) -> None:
     assert conf["auth"]["create_isolated_networks"] == "True"
     assert conf["validation"]["run_validation"] == "False"
     assert conf["oslo_concurrency"]["lock_path"] == "/w/lock"
+    assert conf["compute-feature-enabled"]["volume_multiattach"] == "True"
+    assert conf["volume"]["volume_type_multiattach"] == "of several"
 
 
 def test_a_cloud_of_identity_alone(definition: Definition) -> None:
@@ -166,6 +169,7 @@ def test_a_cloud_of_identity_alone(definition: Definition) -> None:
     assert conf["network-feature-enabled"]["api_extensions"] == "none"
     assert conf["auth"]["create_isolated_networks"] == "False"
     assert "flavor_ref" not in conf["compute"]
+    assert conf["compute-feature-enabled"]["volume_multiattach"] == "False"
 
 
 # --- what came of it

@@ -39,6 +39,12 @@ def after_schema(settings: Settings) -> None:
     types.ensure(settings)
 
 
+def devstack(settings: Settings, deadline: Deadline) -> None:  # noqa: ARG001  (of all services)
+    from cinder_runtime import types
+
+    types.devstack(settings)
+
+
 def start(settings: Settings, deadline: Deadline) -> None:
     from cinder_runtime import sequence
 
