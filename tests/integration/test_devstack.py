@@ -41,7 +41,7 @@ def test_it_has_what_devstack_makes(container: str) -> None:
         assert names(container, "alt", "network") == ["public", "shared"]
         assert {"m1.nano", "m1.xlarge", "ds4G"} <= set(names(container, "demo", "flavor"))
         assert names(container, "demo", "image") == ["cirros-0.6.3-x86_64-disk", "fake"]
-        assert names(container, "demo", "volume", "type") == ["fake", "fake-2", "multiattach"]
+        assert "multiattach" in names(container, "demo", "volume", "type")
         users = names(container, "system-admin", "user")
         assert {"alt_demo", "demo_reader", "system_reader"} <= set(users)
         assert len(users) == len(set(users))
