@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from builder.catalogue.model import Catalogue
     from builder.cloud.api_faults import ApiFault
-    from builder.cloud.clouds import Cloud, CloudState
+    from builder.cloud.clouds import CloudState
+    from builder.cloud.up import Cloud
     from builder.diff import Difference
     from builder.engine import Layer
     from builder.freshness.stale import Explanation, Freshness

@@ -89,7 +89,7 @@ def up(
 ) -> None:
     """Start these services of a release with what they need, or all of them, as a cloud."""
     from builder import report
-    from builder.cloud import clouds
+    from builder.cloud.up import start_cloud
 
     if model is not None:
         if services or given["computes"] or given["driver"]:
@@ -101,7 +101,7 @@ def up(
         project, (release,) if release else (), installed=True, newest=True,
         images=services, folders=folders, registry=registry, namespace=namespace,
     )  # fmt: skip
-    cloud = clouds.up(options, progress=_say(release or "newest release"), **given)
+    cloud = start_cloud(options, progress=_say(release or "newest release"), **given)
     wants_json = as_json or output_format == "json"
     text = report.cloud_to_json if wants_json else report.cloud_to_text
     terminal.result(text(cloud))

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from builder import process
 from builder.catalogue.config import load_catalogue, select_releases
 from builder.cloud import clouds
+from builder.cloud.up import start_cloud
 from builder.errors import SuiteError, UsageError
 from builder.image.rootfs import cache_directory
 from builder.interrupts import without_interrupts
@@ -116,7 +117,7 @@ def _cloud(options: Options, settings: Settings, samples: Samples) -> Iterator[s
         yield settings.cloud
         return
     name = f"suite-{secrets.token_hex(3)}"
-    clouds.up(
+    start_cloud(
         options, name=name, computes=_COMPUTES, published=settings.published, samples=samples,
         progress=lambda each: log.info("%s: %s", each.name, each.health),
     )  # fmt: skip

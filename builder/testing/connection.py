@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from openstack.compute.v2.server import Server
 
-    from builder.cloud.clouds import Cloud
+    from builder.cloud.up import Cloud
     from builder.stack.resolve import ResolvedStack
     from builder.testing.tenant import Tenant
 

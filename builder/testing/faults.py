@@ -8,8 +8,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from builder.cloud import clouds
 from builder.cloud.api_faults import ApiFaults
+from builder.cloud.directory import compose_project
 from builder.engine import ContainerState, Engine
 from builder.errors import CloudError, UsageError, suggestion
 from builder.testing.tenant import administrator, release_nodes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from builder.cloud.api_faults import ApiFault
-    from builder.cloud.clouds import Cloud
+    from builder.cloud.up import Cloud
 
 TIMEOUT = 120.0
 _NODE = re.compile(r"node\d+")
@@ -32,7 +32,7 @@ class Faults:
     def __init__(self, cloud: Cloud, allowed: Collection[str]) -> None:
         self._engine = Engine()
         self._cloud = cloud
-        self._project = clouds.compose_project(cloud.name)
+        self._project = compose_project(cloud.name)
         self._allowed = allowed
         self._apis = ApiFaults(self._engine, self._project)
         self.made = self._fails = False

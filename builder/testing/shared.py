@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.cloud.clouds import Cloud
+from builder.cloud.up import Cloud
 from builder.errors import BuilderError, StartError
 from builder.testing import start
 

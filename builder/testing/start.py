@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.catalogue.config import installed_root, load_catalogue, project_root
 from builder.cloud import clouds
+from builder.cloud.up import start_cloud
 from builder.errors import UsageError
 from builder.options import DEFAULT_NAMESPACE, DEFAULT_REGISTRY, Naming, Options, Selection
 from builder.stack.resolve import ResolvedStack, load_stack, make_stack
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.catalogue.model import Catalogue
-    from builder.cloud.clouds import Cloud
+    from builder.cloud.up import Cloud
     from builder.engine import ContainerState
 
 log = logging.getLogger(__name__)
@@ -63,13 +64,13 @@ class Settings:
         return load_stack(Path(model), catalogue, self.release)
 
     def up(self, needed: ResolvedStack, name: str) -> Cloud:
-        """Start a cloud for ``needed``; raises what ``builder.cloud.clouds.up`` raises."""
+        """Start a cloud for ``needed``; raises what ``start_cloud`` raises."""
         options = Options(
             Selection(self.root, (needed.release,), needed.targets, self.folders),
             Naming(self.registry, self.namespace),
         )
         samples = needed.stack.like or "small"
-        return clouds.up(
+        return start_cloud(
             options, name=name, nodes=needed.nodes or None,
             samples=samples, tls=needed.stack.tls, patches=",".join(needed.stack.patches),
             progress=_log,

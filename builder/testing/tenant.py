@@ -17,7 +17,7 @@ from builder.cloud.clouds import ADMIN
 from builder.errors import CloudError
 
 if TYPE_CHECKING:
-    from builder.cloud.clouds import Cloud
+    from builder.cloud.up import Cloud
 
 _WAIT = 60
 # What a project may have in neutron, and the extension that it belongs to, in the order in which

@@ -24,7 +24,7 @@ from tests.integration.runs import BUILDER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from builder.cloud.clouds import Cloud
+    from builder.cloud.up import Cloud
     from builder.stack.resolve import ResolvedStack
     from builder.testing.connection import OpenStack
 

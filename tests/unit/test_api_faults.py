@@ -79,8 +79,8 @@ def test_arguments_that_do_not_go_together(argv: list[str], message: str) -> Non
     [([], "there is no cloud\nhint: builder up"), (["a", "b"], "are 2 clouds\nhint: --cloud NAME")],
 )
 def test_which_cloud(monkeypatch: pytest.MonkeyPatch, known: list[str], message: str) -> None:
-    monkeypatch.setattr(clouds, "_engine", lambda: None)
-    monkeypatch.setattr(clouds, "_known", lambda _: known)
+    monkeypatch.setattr(clouds, "connect", lambda: None)
+    monkeypatch.setattr(clouds, "known_clouds", lambda _: known)
     with pytest.raises(UsageError) as caught:
         clouds.api_faults(None)
     assert message in str(caught.value)

@@ -17,7 +17,7 @@ from builder.catalogue import lock
 from builder.catalogue.config import load_catalogue
 from builder.ci import definition
 from builder.cli import documentation, main
-from builder.cloud import clouds
+from builder.cloud import up
 from builder.errors import MachineError
 
 
@@ -130,9 +130,9 @@ def test_a_cloud_of_no_release_is_of_the_newest_that_is_maintained(
         (project / f"locks/{name}.txt").write_text((project / "locks/zed.txt").read_text())
     (project / "versions.yaml").write_text(text.replace("suites:", f"{more}suites:"))
     started = []
-    monkeypatch.setattr(clouds, "_engine_and_network", lambda: (None, None))
-    monkeypatch.setattr(clouds, "_references", lambda plan: started.append(plan.release))
-    monkeypatch.setattr(clouds, "_one_at_a_time", lambda: sys.exit(7))
+    monkeypatch.setattr(up, "_engine_and_network", lambda: (None, None))
+    monkeypatch.setattr(up, "_references", lambda plan: started.append(plan.release))
+    monkeypatch.setattr(up, "one_at_a_time", lambda: sys.exit(7))
     assert run("up", "keystone").code == 7
     assert started == ["a2"]
 

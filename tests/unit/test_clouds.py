@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builder.cloud import access
-from builder.cloud.clouds import Cloud, CloudState
+from builder.cloud.clouds import CloudState
 from builder.cloud.compose import compose_file
 from builder.cloud.configuration import DEFAULTS, Configuration, parse_options
+from builder.cloud.up import Cloud
 from builder.engine import ContainerState
 from builder.errors import UsageError
 from builder.image.plan import make_plan
