@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from nova_runtime import backend, processes
+from nova_runtime import backend
 
 PROGRAMS = ("nova-scheduler", "nova-conductor", "nova-compute")
 THREADS = "from nova import monkey_patch; monkey_patch.patch(backend='threading')  # noqa\n"
@@ -32,20 +32,3 @@ def test_programs_wait_as_upstream_has_it(
     assert backend.same_backend(PROGRAMS, {}) == groups
     assert backend.same_backend(PROGRAMS, {backend.VARIABLE: "yes"}) == [PROGRAMS]
     assert backend.same_backend((), {}) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "groups"),
-    [
-        ("", [PROGRAMS[:2], PROGRAMS[2:]]),
-        ("-one_process", [PROGRAMS[:1], PROGRAMS[1:2], PROGRAMS[2:]]),
-        ("none", [PROGRAMS[:1], PROGRAMS[1:2], PROGRAMS[2:]]),
-    ],
-)
-def test_each_program_has_a_process_without_the_patch(
-    value: str, groups: list[object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "_on_eventlet", lambda: True)
-    monkeypatch.setattr(processes, "_several_workers", lambda: False)
-    monkeypatch.setenv("PATCHES", value)
-    assert processes._groups(PROGRAMS) == groups

@@ -49,7 +49,7 @@ def test_of_those_that_are_named_a_container_without_any_has_none(catalogue: Cat
 
 
 def test_a_service_has_the_patches_of_its_folder(catalogue: Catalogue) -> None:
-    assert {"mapping", "one_process", "reply_waiters"} <= names_of(catalogue, ["nova"])
+    assert {"mapping", "scheduler_throttle", "reply_waiters"} <= names_of(catalogue, ["nova"])
     assert "mapping" not in names_of(catalogue, ["keystone"])
     assert not {name for name in names_of(catalogue, catalogue.services) if name[0] == "_"}
 

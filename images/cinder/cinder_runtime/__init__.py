@@ -46,9 +46,11 @@ def devstack(settings: Settings, deadline: Deadline) -> None:  # noqa: ARG001  (
 
 
 def start(settings: Settings, deadline: Deadline) -> None:
-    from cinder_runtime import sequence
+    from contract import reports
 
-    sequence.start(settings, deadline)
+    from cinder_runtime.reports import configured
+
+    reports.start(settings, "cinder", configured, deadline)
 
 
 def before_import() -> None:

@@ -38,9 +38,11 @@ def after_schema(settings: Settings) -> None:
 
 
 def start(settings: Settings, deadline: Deadline) -> None:
-    from manila_runtime import sequence
+    from contract import reports
 
-    sequence.start(settings, deadline)
+    from manila_runtime.reports import configured
+
+    reports.start(settings, "manila", configured, deadline)
 
 
 def before_application() -> None:

@@ -5,12 +5,13 @@ A program counts its reports in its record. One that serves several back ends ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from contract import gate, steps
 from contract.services import SERVICES
 from contract.settings import Settings
-from contract.wait import NotYetError
+from contract.wait import Deadline, NotYetError
 
 # A program, and its host
 Who = tuple[str, str]
@@ -22,6 +23,25 @@ FROM services WHERE deleted = 0
 """
 # A program that missed so many of its reports is dead.
 MISSED = 4
+
+
+def start(
+    settings: Settings,
+    service: str,
+    configured: Callable[[Settings], list[Who]],
+    deadline: Deadline,
+) -> None:
+    """The API takes requests when its programs report: a message that nobody hears is lost."""
+    programs, before = SERVICES[service].programs, counts(settings, service)
+    steps.open_apis(settings, [SERVICES[service]])
+    steps.open_gates(settings, *(name for name in settings.role.programs if name in programs))
+    wanted = configured(settings)
+
+    def report() -> None:
+        expect(counts(settings, service), before, wanted)
+
+    deadline.wait(f"{service}'s programs", report)
+    steps.open_gates(settings, gate.serving(service))
 
 
 def counts(settings: Settings, service: str) -> Counts:
