@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cinder_runtime import reports
+from contract import reports as common
 from contract import runtime, steps
 from contract.environment import read
 from contract.services import SERVICES
@@ -82,3 +83,22 @@ def test_each_back_end_reports(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cinder-backup", "h"),
     ]
     assert list(reports.reporting(conf, ["cinder-backup"])) == [("cinder-backup", "h")]
+
+
+def test_the_api_waits_for_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    seen: list[list[str]] = []
+    wanted = [("cinder-scheduler", "cinder")]
+    counted = iter([{}, {}, dict.fromkeys(wanted, 1)])
+
+    def count(*_: object) -> dict[tuple[str, str], int]:
+        seen.append(list(opened))
+        return next(counted)
+
+    monkeypatch.setattr(steps, "open_gates", lambda _, *names: opened.extend(names))
+    monkeypatch.setattr(common, "counts", count)
+    common.start(settings("cinder"), "cinder", lambda _: wanted, Deadline(5))
+    programs = list(PROGRAMS)
+    # Before they start, and twice until they report
+    assert seen == [[], ["cinder-api", *programs], ["cinder-api", *programs]]
+    assert opened == ["cinder-api", *programs, "cinder-api-serving"]
