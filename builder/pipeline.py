@@ -134,6 +134,7 @@ def _checked(options: Options, run_smoke: bool, push: bool, scanning: ScanOption
     engine.check(disk=DISK_FOR_A_SET)
     _check_platforms(options, prepared, engine, push)
     if push:
+        engine.check_push(options.naming.registry)
         check_registry(options.naming.registry)
     for plan in prepared.plans:
         run_record.check_versions(prepared.catalogue, plan)

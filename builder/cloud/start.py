@@ -32,12 +32,19 @@ def start(
 def begin(engine: Engine, project: Project, *, pull: bool = False) -> None:
     """Start the containers of ``project``; with ``pull``, missing images are pulled.
 
-    Raises ``StartError``.
+    Raises ``StartError``, also when there is no container yet because an image is missing.
     """
     try:
         engine.begin(project, pull=pull)
     except EngineError as error:
-        raise _not_healthy(engine, project, error, None) from error
+        if engine.containers(project):
+            raise _not_healthy(engine, project, error, None) from error
+        raise StartError(
+            f"the engine made no container: {error.reason}",
+            hint="docker pull IMAGE shows whether the engine reaches the registry; "
+            "builder build makes the images here",
+            page="how-to/troubleshooting.md#an-image-cannot-be-pulled",
+        ) from error
 
 
 def wait(
@@ -81,7 +88,7 @@ def _not_healthy(
         f"--- {state.service}\n" + "\n".join(engine.logs(state.id).splitlines()[-10:])
         for state in bad[:3]
     ]
-    reason = lines or error.output.splitlines()[-1:]
+    reason = lines or [error.reason]
     return StartError(
         "\n".join(["the set did not become healthy", *reason, *tails]),
         hint=f"the logs of every container are in {logs}" if logs else None,

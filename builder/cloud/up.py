@@ -101,6 +101,8 @@ def start_cloud(
         ports = access.ports(catalogue, part, configuration)
         references = _references(plan) if published else {}
         engine, own_network = asked.result()
+    if not engine.reaches(plan.registry):
+        references = {}  # it could not pull them
     name = name or plan.release
     with one_at_a_time():
         _check_name(engine, name)

@@ -17,10 +17,11 @@ SETUP_HINT = "run scripts/setup, or start the Docker Engine of this machine"
 
 
 class EngineError(BuilderError):
-    """A command of the engine failed; ``output`` is what it said on stderr."""
+    """A command of the engine failed; ``output`` is what it said on stderr, ``reason`` its end."""
 
     def __init__(self, what: str, output: str) -> None:
         self.output = output.strip()
+        self.reason = self.output.rpartition("\n")[2] or what
         super().__init__(f"{what}: {self.output}" if self.output else what)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ from packaging.version import InvalidVersion, Version
 from builder import process
 from builder.engine.client import SETUP_HINT, Client, last_line, translated
 from builder.errors import MachineError
+from builder.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_on_whales.components.system.models import ClientInfo
+    from python_on_whales.components.system.models import ClientInfo, SystemInfo
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,10 @@ _BUILDER_HINT = "docker buildx ls lists those that there are"
 class Machine(Client):
     """The engine itself: its version, its plugins, its room, its platforms."""
 
+    @cached_property
+    def _info(self) -> SystemInfo:
+        return self._docker.system.info()
+
     def check(self, *, disk: int, plugins: Sequence[str] = ("buildx", "compose")) -> None:
         """Raise ``MachineError`` unless the engine and ``plugins`` of the command are usable.
 
@@ -40,7 +46,7 @@ class Machine(Client):
         if not shutil.which("docker"):
             raise MachineError("there is no docker command", hint=SETUP_HINT)
         try:
-            info = self._docker.system.info()
+            info = self._info
         except Exception as error:
             raise MachineError(
                 f"no Docker Engine answers: {last_line(error)}",
@@ -91,10 +97,34 @@ class Machine(Client):
                 "(https://docs.docker.com/engine/storage/containerd/)",
             )
 
+    def reaches(self, registry: str) -> bool:
+        """False when ``registry`` is on this machine's loopback and the engine is rootless.
+
+        A rootless engine has a network of its own, with another loopback
+        (https://docs.docker.com/engine/security/rootless/).
+        """
+        with translated("cannot inspect the engine"):
+            rootless = "name=rootless" in (self._info.security_options or ())
+        return not (rootless and is_loopback(registry))
+
+    def check_push(self, registry: str) -> None:
+        """Raise ``MachineError`` unless images of the engine can be pushed to ``registry``.
+
+        Those in containerd's store are pushed by this program, others by the engine.
+        """
+        if not self.has_containerd_store() and not self.reaches(registry):
+            raise MachineError(
+                f"a rootless engine cannot push to {registry}: its loopback is another one",
+                hint='turn on "containerd-snapshotter" in its daemon.json '
+                "(https://docs.docker.com/engine/storage/containerd/), or push to a registry that "
+                "is not on the loopback",
+                page="how-to/networks.md#an-engine-without-root",
+            )
+
     def has_containerd_store(self) -> bool:
         """Whether an image has its digest before it is pushed, and may be for several platforms."""
         with translated("cannot inspect the engine"):
-            store = self._docker.system.info().driver_status or ()
+            store = self._info.driver_status or ()
         return any("containerd" in value for pair in store for value in pair)
 
 

@@ -59,10 +59,9 @@ def before_application() -> None:
 
 
 def after_application(application: Any) -> Any:
-    """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
-    enforcer = importlib.import_module("designate.policy")._ENFORCER
-    enforcer.suppress_deprecation_warnings = True  # one for each old rule
-    enforcer.load_rules()
+    from contract import policies
+
+    policies.load(importlib.import_module("designate.policy")._ENFORCER)
     return application
 
 

@@ -43,10 +43,9 @@ def start(settings: Settings, deadline: Deadline) -> None:
 
 
 def after_application(application: Any) -> Any:
-    """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
+    from contract import policies
+
     from heat_runtime import cloudformation
 
-    enforcer = importlib.import_module("heat.common.policy").get_enforcer().enforcer
-    enforcer.suppress_deprecation_warnings = True  # one for each old rule
-    enforcer.load_rules()
+    policies.load(importlib.import_module("heat.common.policy").get_enforcer().enforcer)
     return cloudformation.below(application, cloudformation.load())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import catalog, consumers, gate, steps
+from contract import catalog, consumers, steps
 from contract.services import SERVICES
 from contract.settings import Settings
 from contract.wait import Deadline
@@ -16,9 +16,7 @@ TOPICS = ("engine", "engine_worker")
 def start(settings: Settings, deadline: Deadline) -> None:
     """Its API takes requests when the engine listens: a call that nobody hears is a timeout."""
     heat = SERVICES["heat"]
-    steps.open_apis(settings, [heat])
-    keystone = catalog.wait(settings, settings.admin, deadline)
-    domain.ensure(keystone, settings.service_login(heat).password)
-    steps.open_gates(settings, *(name for name in settings.role.programs if name in heat.programs))
-    consumers.wait(settings, deadline, "heat-engine", *TOPICS)
-    steps.open_gates(settings, gate.serving(heat.name))
+    with steps.starting(settings, heat):
+        keystone = catalog.wait(settings, settings.admin, deadline)
+        domain.ensure(keystone, settings.service_login(heat).password)
+        consumers.wait(settings, deadline, "heat-engine", *TOPICS)

@@ -31,10 +31,9 @@ def before_application() -> None:
 
 
 def after_application(application: Any) -> Any:
-    """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
-    enforcer = importlib.import_module("ironic.common.policy").get_enforcer()
-    enforcer.suppress_deprecation_warnings = True  # one for each old rule
-    enforcer.load_rules()
+    from contract import policies
+
+    policies.load(importlib.import_module("ironic.common.policy").get_enforcer())
     return application
 
 

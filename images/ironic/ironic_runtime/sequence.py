@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from contract import gate, steps
+from contract import steps
 from contract.services import SERVICES
 from contract.settings import Settings
 from contract.wait import Deadline
@@ -16,9 +16,6 @@ def start(settings: Settings, deadline: Deadline) -> None:
     """Its API takes requests when a conductor has said what hardware it knows."""
     ironic = SERVICES["ironic"]
     before = reports.now(settings)
-    steps.open_apis(settings, [ironic])
-    programs = [name for name in settings.role.programs if name in ironic.programs]
-    steps.open_gates(settings, *programs)
-    if programs:
-        deadline.wait("ironic-conductor", partial(reports.expect, settings, before))
-    steps.open_gates(settings, gate.serving(ironic.name))
+    with steps.starting(settings, ironic) as programs:
+        if programs:
+            deadline.wait("ironic-conductor", partial(reports.expect, settings, before))

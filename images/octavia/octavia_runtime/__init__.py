@@ -27,8 +27,7 @@ def start(settings: Settings, deadline: Deadline) -> None:
 
 
 def after_application(application: Any) -> Any:
-    """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
-    policy = importlib.import_module("octavia.common.policy").get_enforcer()
-    policy.suppress_deprecation_warnings = True  # one for each old rule
-    policy.load_rules()
+    from contract import policies
+
+    policies.load(importlib.import_module("octavia.common.policy").get_enforcer())
     return application

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import catalog, consumers, gate, steps, tls
+from contract import catalog, consumers, steps, tls
 from contract.config import RUN
 from contract.services import SERVICES
 from contract.settings import Settings
@@ -19,10 +19,6 @@ def start(settings: Settings, deadline: Deadline) -> None:
     octavia = SERVICES["octavia"]
     # It signs a certificate for each amphora, though nobody asks for one.
     tls.make(RUN / octavia.name / "certificates", [octavia.name])
-    steps.open_apis(settings, [octavia])
-    steps.open_gates(
-        settings, *(name for name in settings.role.programs if name in octavia.programs)
-    )
-    roles.ensure(catalog.wait(settings, settings.admin, deadline))
-    consumers.wait(settings, deadline, "octavia-worker", TOPIC)
-    steps.open_gates(settings, gate.serving(octavia.name))
+    with steps.starting(settings, octavia):
+        roles.ensure(catalog.wait(settings, settings.admin, deadline))
+        consumers.wait(settings, deadline, "octavia-worker", TOPIC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from contract import gate, steps
+from contract import steps
 from contract.services import SERVICES
 from contract.settings import Settings
 from contract.wait import Deadline, NotYetError
@@ -31,17 +31,15 @@ def start(
     configured: Callable[[Settings], list[Who]],
     deadline: Deadline,
 ) -> None:
-    """The API takes requests when its programs report: a message that nobody hears is lost."""
-    programs, before = SERVICES[service].programs, counts(settings, service)
-    steps.open_apis(settings, [SERVICES[service]])
-    steps.open_gates(settings, *(name for name in settings.role.programs if name in programs))
+    """The API takes requests when its programs report."""
+    before = counts(settings, service)
     wanted = configured(settings)
 
     def report() -> None:
         expect(counts(settings, service), before, wanted)
 
-    deadline.wait(f"{service}'s programs", report)
-    steps.open_gates(settings, gate.serving(service))
+    with steps.starting(settings, SERVICES[service]):
+        deadline.wait(f"{service}'s programs", report)
 
 
 def counts(settings: Settings, service: str) -> Counts:

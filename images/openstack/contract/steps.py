@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from contract import gate, runtime
 from contract.config import RUN
@@ -37,6 +37,19 @@ def open_apis(settings: Settings, services: Iterable[Service]) -> None:
     for service in services:
         second = () if runtime.step(service, "start") else (gate.serving(service.name),)
         open_gates(settings, f"{service.name}-api", *second)
+
+
+@contextmanager
+def starting(settings: Settings, service: Service) -> Iterator[list[str]]:
+    """Start the API and those programs of ``service`` that the container runs.
+
+    The API takes requests at the end of the block: a message that no program hears is lost.
+    """
+    open_apis(settings, [service])
+    programs = [name for name in settings.role.programs if name in service.programs]
+    open_gates(settings, *programs)
+    yield programs
+    open_gates(settings, gate.serving(service.name))
 
 
 def start(settings: Settings, deadline: Deadline) -> None:
