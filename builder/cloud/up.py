@@ -93,29 +93,25 @@ def start_cloud(
     # Connecting to the engine takes as long as reading the catalogue: both at once.
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(_engine_and_network)
-        catalogue, plan = _one_release(options)
-        configuration = Configuration(
-            parse_options(settings, catalogue), samples, tls, parse_patches(patches, catalogue)
-        )
-        part = _one_cloud(options, catalogue, plan)
-        ports = access.ports(catalogue, part, configuration)
-        references = _references(plan) if published else {}
+        wanted = _wanted(options, settings, samples, tls, patches)
+        references = _references(wanted.plan) if published else {}
         engine, own_network = asked.result()
+    catalogue, plan = wanted.catalogue, wanted.plan
     if not engine.reaches(plan.registry):
         references = {}  # it could not pull them
     name = name or plan.release
     with one_at_a_time():
         _check_name(engine, name)
-        base = access.port_base(ports, port_base, just_begun())
+        base = access.port_base(wanted.ports, port_base, just_begun())
         document = compose_file(
             catalogue, plan,
-            port_base=base, computes=computes, driver=driver, configuration=configuration,
+            port_base=base, computes=computes, driver=driver, configuration=wanted.configuration,
             nodes=nodes or _named_nodes(catalogue, plan, computes, driver), references=references,
             network=own_network,
         )  # fmt: skip
-        endpoints = access.endpoints(catalogue, part, ports, base)
+        endpoints = access.endpoints(catalogue, wanted.part, wanted.ports, base)
         cloud = Cloud(name, plan.release, endpoints, directory_of(name) / CLOUDS_YAML)
-        project = _write(cloud, document, configuration)
+        project = _write(cloud, document, wanted.configuration)
     try:
         start(engine, project, pull=True, progress=progress)
         if tls:
@@ -127,14 +123,33 @@ def start_cloud(
     return cloud
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for, checked: ``part`` of ``plan`` is started, and publishes ``ports``."""
+
+    catalogue: Catalogue
+    plan: Plan
+    part: Plan
+    configuration: Configuration
+    ports: Sequence[int]
+
+
+def _wanted(
+    options: Options, settings: Sequence[str], samples: Samples, tls: bool, patches: str
+) -> _Wanted:
+    prepared = prepare(options)
+    catalogue, plan = prepared.catalogue, only_plan(prepared, "a cloud")
+    configuration = Configuration(
+        parse_options(settings, catalogue), samples, tls, parse_patches(patches, catalogue)
+    )
+    part = _one_cloud(options, catalogue, plan)
+    ports = access.ports(catalogue, part, configuration)
+    return _Wanted(catalogue, plan, part, configuration, ports)
+
+
 def _engine_and_network() -> tuple[Engine, Network]:
     engine = connect()
     return engine, network(engine)
-
-
-def _one_release(options: Options) -> tuple[Catalogue, Plan]:
-    prepared = prepare(options)
-    return prepared.catalogue, only_plan(prepared, "a cloud")
 
 
 def _one_cloud(options: Options, catalogue: Catalogue, plan: Plan) -> Plan:
