@@ -12,7 +12,7 @@ from builder.cloud.compose import HOST, TLS_PORT, published_ports
 from builder.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from builder.catalogue.model import Catalogue
@@ -84,16 +84,21 @@ def port_base(ports: Sequence[int], given: int | None, starting: Sequence[Path])
     """
     bases = PORT_BASES if given is None else [given]
     promised = {port for file in starting for port in _published(file)}
+    missing: list[int] = []
     for base in bases:
-        if base + max(ports, default=0) <= HIGHEST_PORT and all(
-            base + port not in promised and is_free(base + port) for port in ports
-        ):
+        taken = [base + port for port in ports if not _is_to_be_had(base + port, promised)]
+        if not taken:
             return base
+        missing += taken
     raise UsageError(
-        f"ports {', '.join(str((given or 0) + port) for port in ports)} of 127.0.0.1 are not free",
+        f"ports {', '.join(map(str, missing))} of 127.0.0.1 are not free",
         hint="give --port-base N: each service is then at N plus its own port",
         page="how-to/troubleshooting.md#ports-are-taken",
     )
+
+
+def _is_to_be_had(port: int, promised: Collection[int]) -> bool:
+    return port <= HIGHEST_PORT and port not in promised and is_free(port)
 
 
 def _scope(project: str | None) -> dict[str, str]:

@@ -94,11 +94,9 @@ def start_cloud(
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(_engine_and_network)
         wanted = _wanted(options, settings, samples, tls, patches)
-        references = _references(wanted.plan) if published else {}
         engine, own_network = asked.result()
     catalogue, plan = wanted.catalogue, wanted.plan
-    if not engine.reaches(plan.registry):
-        references = {}  # it could not pull them
+    references = _references(engine, plan) if published else {}
     name = name or plan.release
     with one_at_a_time():
         _check_name(engine, name)
@@ -161,8 +159,10 @@ def _one_cloud(options: Options, catalogue: Catalogue, plan: Plan) -> Plan:
     return part
 
 
-def _references(plan: Plan) -> dict[str, str]:
-    """Digests of the tested set, where the registry has its record."""
+def _references(engine: Engine, plan: Plan) -> dict[str, str]:
+    """Digests of the tested set, where the registry has its record and the engine can pull it."""
+    if not engine.reaches(plan.registry):
+        return {}
     try:
         content = read_artifact(Repository(manifest.repository(plan)), plan.release)
     except PublishError:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 
 def options(settings: Settings, service: Service) -> Sections:
-    """cinder asks nova to snapshot and to extend what a server uses, in its own name."""
+    """cinder asks nova to snapshot and to extend what a server uses, in its own name.
+
+    In that name, too, it asks glance where an image is, from 2025.2 on.
+    """
     from contract import config
 
     auth = config.auth(settings, settings.service_login(service))
-    return {group: dict(auth) for group in ("nova", "service_user")}
+    return {group: dict(auth) for group in ("nova", "glance", "service_user")}
 
 
 def groups(programs: Sequence[str], environ: Mapping[str, str]) -> list[tuple[str, ...]]:  # noqa: ARG001
@@ -62,6 +65,7 @@ def before_application() -> None:
     from contract.patches import apply
 
     apply("reply_waiters")
+    apply("internal_keystone")
 
 
 def after_application(application: Any) -> Any:

@@ -1,8 +1,9 @@
-"""The image of a new cloud."""
+"""The images of a new cloud."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from dataclasses import dataclass
 
 from contract.database import locked
 from contract.rest import Client
@@ -11,22 +12,47 @@ from contract.settings import Settings
 from contract.wait import Deadline, answers
 
 IMAGE = "fake"
-# The suites of OpenStack's clients look for a name that begins so.
+# The suites of OpenStack's clients look for a name that begins so, and a disk of this format.
 CIRROS = "cirros-0.6.3-x86_64-disk"
-DATA = b"FakeDriver never reads its images.\n"
+CIRROS_SIZE = 112 * 1024 * 1024
+CLUSTER_BITS = 16
+
+
+@dataclass(frozen=True)
+class New:
+    name: str
+    disk_format: str
+    data: bytes
 
 
 def ensure(settings: Settings, deadline: Deadline) -> None:
     """Made only where there is none: a cloud without it stays as its user wants it."""
-    _ensure(settings, deadline, IMAGE, {})
+    _ensure(settings, deadline, New(IMAGE, "raw", b"FakeDriver never reads its images.\n"))
 
 
 def devstack(settings: Settings, deadline: Deadline) -> None:
     """An image of that name, whatever else there is."""
-    _ensure(settings, deadline, CIRROS, {"name": CIRROS})
+    _ensure(settings, deadline, New(CIRROS, "qcow2", empty_qcow2(CIRROS_SIZE)), name=CIRROS)
 
 
-def _ensure(settings: Settings, deadline: Deadline, name: str, where: Mapping[str, str]) -> None:
+def empty_qcow2(size: int) -> bytes:
+    """A disk of ``size`` bytes with nothing in it: later releases of glance look whether it is one.
+
+    Four clusters: the header, a table and a block of reference counts, and a table of data that
+    has one entry, so ``size`` is 512 MiB at most.
+    Source: https://gitlab.com/qemu-project/qemu/-/blob/v9.0.0/docs/interop/qcow2.txt
+    """
+    cluster = 1 << CLUSTER_BITS
+    header = struct.pack(
+        ">4sIQIIQIIQQIIQQQQII",
+        *(b"QFI\xfb", 3, 0, 0, CLUSTER_BITS, size, 0, 1, 3 * cluster, cluster, 1, 0, 0),
+        *(0, 0, 0, 4, 104),
+    )
+    counts = struct.pack(">Q", 2 * cluster), struct.pack(">4H", 1, 1, 1, 1)
+    return b"".join(part.ljust(cluster, b"\0") for part in (header, *counts, b""))
+
+
+def _ensure(settings: Settings, deadline: Deadline, image: New, **where: str) -> None:
     """An image, through this container's own API, which stores the data as it is configured to.
 
     Made only where there is none that ``where`` finds.
@@ -40,13 +66,13 @@ def _ensure(settings: Settings, deadline: Deadline, name: str, where: Mapping[st
         found = api.get(images, **where)["images"]
         if not found:
             new = {
-                "name": name,
+                "name": image.name,
                 "visibility": "public",
-                "disk_format": "raw",
+                "disk_format": image.disk_format,
                 "container_format": "bare",
             }
             found = [api.send("POST", images, new)]
         # Queued: an earlier start was interrupted before the upload.
         for entry in found:
-            if entry["name"] == name and entry["status"] == "queued":
-                api.send("PUT", f"{images}/{entry['id']}/file", DATA)
+            if entry["name"] == image.name and entry["status"] == "queued":
+                api.send("PUT", f"{images}/{entry['id']}/file", image.data)

@@ -22,7 +22,7 @@ def after_application(application: Any) -> Any:
     """Load the policy: a second request that comes meanwhile finds no rule yet, and is a 403."""
     from keystone.common.rbac_enforcer.enforcer import RBACEnforcer
 
-    for name in ("policy_warnings", "keystone_refusals"):
+    for name in ("policy_warnings", "keystone_refusals", "system_assignments"):
         apply(name)
     _ = RBACEnforcer()._enforcer
     return application

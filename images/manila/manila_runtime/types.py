@@ -22,6 +22,7 @@ SUPPORTED = dict.fromkeys(
 TYPES = {
     "default": {"driver_handles_share_servers": "False", **SUPPORTED},
     "dhss_true": {"driver_handles_share_servers": "True", **SUPPORTED},
+    "dhss_false": {"driver_handles_share_servers": "False", **SUPPORTED},
     "replicated": {
         "driver_handles_share_servers": "False",
         "replication_type": "readable",

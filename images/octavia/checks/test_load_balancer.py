@@ -77,6 +77,13 @@ def balancer(demo: Connection, subnet: Any) -> Iterator[Any]:
         yield found
 
 
+def test_octavia_may_have_any_number_of_security_groups(admin: Connection) -> None:
+    """Each load balancer has one, which is of octavia's project."""
+    (project,) = (each for each in admin.list_projects() if each.name == "service")
+    quota = admin.network.get_quota(project.id)
+    assert (quota.security_groups, quota.security_group_rules, quota.ports) == (-1, -1, -1)
+
+
 def test_its_address_is_a_port_of_the_subnet(demo: Connection, balancer: Any, subnet: Any) -> None:
     port = demo.network.get_port(balancer.vip_port_id)
     assert [each["subnet_id"] for each in port.fixed_ips] == [subnet.id]

@@ -8,7 +8,7 @@ from contract.services import SERVICES
 from contract.settings import Settings
 from contract.wait import Deadline
 
-from octavia_runtime import roles
+from octavia_runtime import quotas, roles
 
 # The topic of octavia-worker, octavia.common.constants:TOPIC_AMPHORA_V2
 TOPIC = "octavia_provisioning_v2"
@@ -20,5 +20,8 @@ def start(settings: Settings, deadline: Deadline) -> None:
     # It signs a certificate for each amphora, though nobody asks for one.
     tls.make(RUN / octavia.name / "certificates", [octavia.name])
     with steps.starting(settings, octavia):
-        roles.ensure(catalog.wait(settings, settings.admin, deadline))
+        admin = catalog.wait(settings, settings.admin, deadline)
+        roles.ensure(admin)
+        login = settings.service_login(octavia)
+        deadline.wait("neutron", lambda: quotas.ensure(admin, login))
         consumers.wait(settings, deadline, "octavia-worker", TOPIC)

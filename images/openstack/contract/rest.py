@@ -85,14 +85,16 @@ class Client:
     ) -> Any:
         """What the answer's JSON says; bytes are sent as they are. Raises AnswerError.
 
-        ``url`` may be a path of keystone's.
+        ``url`` may be a path of keystone's. A POST is not sent again when its answer is lost, as
+        that would make two of a kind: it raises NotYetError, and the next start finds the first.
         """
         target = f"{self.auth_url}{url}" if url.startswith("/") else url
         for left in reversed(range(TRIES)):
             try:
                 return self._send(method, target, body, headers or {})
             except (OSError, http.client.HTTPException) as error:
-                if not left:
+                lost = method == "POST" and not isinstance(error, ConnectionRefusedError)
+                if lost or not left:
                     raise NotYetError(f"{target}: {error}") from error
             except AnswerError as error:
                 # A token may have been revoked, or keystone have new keys.

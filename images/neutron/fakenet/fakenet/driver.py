@@ -44,11 +44,11 @@ class FakeNetDriver(api.MechanismDriver):
             )
 
     def create_port_postcommit(self, context):
-        port = context.current
-        if port["device_owner"] in ROUTER_PORTS and not context.host:
-            _bind(context._plugin_context.elevated(), port)
+        _serve(context)
 
     def update_port_postcommit(self, context):
+        # A port that was there becomes a router's.
+        _serve(context)
         # A live migration activates a binding that was made before, and neutron then waits
         # for an agent on the new host to report the port.
         down = context.current["status"] == constants.PORT_STATUS_DOWN
@@ -61,8 +61,14 @@ class FakeNetDriver(api.MechanismDriver):
             )
 
 
-def _bind(admin, port):
+def _serve(context):
     """Do what an L3 agent does when it hears of a router's port."""
+    port = context.current
+    if port["device_owner"] in ROUTER_PORTS and not context.host:
+        _bind(context._plugin_context.elevated(), port)
+
+
+def _bind(admin, port):
     plugin, host = directory.get_plugin(), cfg.CONF.fakenet.agent_host
     values = {portbindings.HOST_ID: host, "device_id": port["device_id"]}
     if port["device_owner"] == constants.DEVICE_OWNER_DVR_INTERFACE:
