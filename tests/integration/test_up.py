@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("images")
 
 MODEL = """\
 release: "2025.1"
-services: nova
+services: [nova, cinder]
 computes: 3
 drivers:
   node2: fake.SmallFakeDriver
@@ -134,7 +134,8 @@ def test_an_option_of_no_service_is_refused_first() -> None:
 def test_a_model(tmp_path: Path) -> None:
     """Its services and nodes, each with its driver; a release on the command line overrides.
 
-    The services ask each other without the proxies that Docker's client gives their containers.
+    The services ask each other without the proxies that Docker's client gives their containers,
+    and not at their public addresses, which only this machine reaches.
     """
     model = tmp_path / "stack.yaml"
     model.write_text(MODEL)
@@ -151,6 +152,12 @@ def test_a_model(tmp_path: Path) -> None:
         found = {each["hypervisor_hostname"]: each["vcpus"] for each in nodes["hypervisors"]}
         assert found == {"node1": 1000, "node2": 2, "node3": 10}
         assert not list(admin.compute.servers()), "fixtures are those of tests"
+        answer = admin.block_storage.put(
+            f"/default-types/{admin.current_project_id}",
+            json={"default_type": {"volume_type": "fake-2"}},
+            microversion="3.62",
+        )
+        assert answer.status_code == 200
     finally:
         builder("down", name)
     assert containers(name) == []

@@ -131,7 +131,7 @@ def test_a_cloud_of_no_release_is_of_the_newest_that_is_maintained(
     (project / "versions.yaml").write_text(text.replace("suites:", f"{more}suites:"))
     started = []
     monkeypatch.setattr(up, "_engine_and_network", lambda: (None, None))
-    monkeypatch.setattr(up, "_references", lambda engine, plan: started.append(plan.release))
+    monkeypatch.setattr(up, "_references", lambda _, plan: started.append(plan.release))
     monkeypatch.setattr(up, "one_at_a_time", lambda: sys.exit(7))
     assert run("up", "keystone").code == 7
     assert started == ["a2"]

@@ -68,6 +68,29 @@ def test_every_port_of_a_router_is_active(admin: Connection, router: Router) -> 
     assert admin.network.get_router(router.id).availability_zones == ["nova"]
 
 
+def test_a_port_that_is_given_to_a_router_is_active(
+    admin: Connection, network: Network, router: Router
+) -> None:
+    subnet = admin.network.create_subnet(
+        network_id=network.id, ip_version=4, cidr="192.168.198.0/24"
+    )
+    port = admin.network.create_port(network_id=network.id, fixed_ips=[{"subnet_id": subnet.id}])
+    admin.network.add_interface_to_router(router, port=port.id)
+    try:
+        assert admin.network.get_port(port.id).status == "ACTIVE"
+    finally:
+        admin.network.remove_interface_from_router(router, port=port.id)
+        admin.network.delete_subnet(subnet)
+
+
+def test_an_agent_gives_a_router_up_and_takes_it_again(admin: Connection, router: Router) -> None:
+    (agent,) = admin.network.routers_hosting_l3_agents(router)
+    admin.network.remove_router_from_agent(agent, router)
+    assert not list(admin.network.routers_hosting_l3_agents(router))
+    admin.network.add_router_to_agent(agent, router)
+    assert [each.id for each in admin.network.routers_hosting_l3_agents(router)] == [agent.id]
+
+
 def test_a_floating_ip_is_active_while_it_leads_to_a_port(
     admin: Connection, network: Network, router: Router
 ) -> None:
