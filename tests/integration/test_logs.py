@@ -84,6 +84,21 @@ def test_a_refused_request_is_a_line_without_a_traceback(container: str) -> None
     assert faults(log_of(container)[before:]) == []
 
 
+def test_a_client_that_goes_away_is_no_fault(container: str) -> None:
+    """It reads a little of an image, more of which is on its way than the sockets can hold."""
+    cloud = connect(container)
+    image = cloud.image.create_image("large", data=b"x" * 50_000_000, disk_format="raw")
+    try:
+        answer = cloud.image.get(f"/images/{image.id}/file", stream=True)
+        answer.raw.read(1000)
+        answer.raw.close()
+        for _ in range(4):  # the process that was left takes one of them, or has done so
+            cloud.image.get_image(image.id)
+        assert faults(log_of(container)) == []
+    finally:
+        cloud.image.delete_image(image.id)
+
+
 def test_a_fault_of_keystones_own_keeps_its_traceback(container: str) -> None:
     sql = ("mariadb", "-h127.0.0.1", "-uroot", "-pMYSQL_DBPASS", "keystone", "-e")
     api = connect(container).identity

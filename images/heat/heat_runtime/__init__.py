@@ -42,6 +42,12 @@ def start(settings: Settings, deadline: Deadline) -> None:
     sequence.start(settings, deadline)
 
 
+def before_application() -> None:
+    from contract.patches import apply
+
+    apply("ec2_token")
+
+
 def after_application(application: Any) -> Any:
     from contract import policies
 

@@ -84,7 +84,7 @@ def test_a_port_that_is_given_to_a_router_is_active(
 
 
 def test_an_agent_gives_a_router_up_and_takes_it_again(admin: Connection, router: Router) -> None:
-    (agent,) = admin.network.routers_hosting_l3_agents(router)
+    (agent,) = admin.network.agents(agent_type="L3 agent")
     admin.network.remove_router_from_agent(agent, router)
     assert not list(admin.network.routers_hosting_l3_agents(router))
     admin.network.add_router_to_agent(agent, router)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from openstack.connection import Connection
     from openstack.network.v2.network import Network
 
+    from builder.smoke.cloud import Cloud
 
 pytestmark = pytest.mark.needs("nova-compute")
 
@@ -179,32 +180,38 @@ def usage(admin: Connection) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def allocated(demo: Connection, image: str, flavors: tuple[str, str]) -> Iterator[Server]:
-    """Asked for without a network, while its project has none."""
-    found = demo.compute.create_server(
-        name="smoke-auto", image_id=image, flavor_id=flavors[0], networks="auto"
+def alone(cloud: Cloud) -> Connection:
+    """A user of a project without a network; demo's has those of checks that run beside."""
+    return cloud.connect("alt_demo", "ALT_DEMO_PASS", "alt_demo")
+
+
+@pytest.fixture(scope="module")
+def allocated(alone: Connection, flavors: tuple[str, str]) -> Iterator[Server]:
+    image = next(alone.image.images(name="fake"))
+    found = alone.compute.create_server(
+        name="smoke-auto", image_id=image.id, flavor_id=flavors[0], networks="auto"
     )
-    yield wait_for_status(demo, found, "ACTIVE")
-    demo.compute.delete_server(found)
-    demo.compute.wait_for_delete(found, interval=POLL, wait=30)
+    yield wait_for_status(alone, found, "ACTIVE")
+    alone.compute.delete_server(found)
+    alone.compute.wait_for_delete(found, interval=POLL, wait=30)
 
 
-def test_a_server_without_a_network_gets_one(demo: Connection, allocated: Server) -> None:
-    (port,) = demo.network.ports(device_id=allocated.id)
-    assert demo.network.get_network(port.network_id).name == "auto_allocated_network"
+def test_a_server_without_a_network_gets_one(alone: Connection, allocated: Server) -> None:
+    (port,) = alone.network.ports(device_id=allocated.id)
+    assert alone.network.get_network(port.network_id).name == "auto_allocated_network"
 
 
 def test_nova_hears_of_another_address(
-    demo: Connection, allocated: Server, eventually: Callable[..., Any]
+    alone: Connection, allocated: Server, eventually: Callable[..., Any]
 ) -> None:
-    (port,) = demo.network.ports(device_id=allocated.id)
-    subnet = demo.network.get_subnet(port.fixed_ips[0]["subnet_id"])
+    (port,) = alone.network.ports(device_id=allocated.id)
+    subnet = alone.network.get_subnet(port.fixed_ips[0]["subnet_id"])
     addresses = list(ip_network(subnet.cidr).hosts())
     other = next(str(a) for a in reversed(addresses) if str(a) != port.fixed_ips[0]["ip_address"])
-    demo.network.update_port(port, fixed_ips=[{"subnet_id": subnet.id, "ip_address": other}])
+    alone.network.update_port(port, fixed_ips=[{"subnet_id": subnet.id, "ip_address": other}])
 
     def shown() -> list[str]:
-        found = demo.compute.get_server(allocated.id).addresses.values()
+        found = alone.compute.get_server(allocated.id).addresses.values()
         return [each["addr"] for addresses in found for each in addresses]
 
     # What nova looks after by itself, it does every minute.

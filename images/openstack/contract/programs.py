@@ -137,6 +137,8 @@ def api(
         *("--buffer-size", "65535"),
         *("--add-header", "Connection: close"),
         *("--disable-logging", "--auto-procname"),
+        # A client that goes away before it has read its answer is no error of the service's.
+        *("--ignore-sigpipe", "--ignore-write-errors", "--disable-write-exception"),
         *options,
     )
     own = {
