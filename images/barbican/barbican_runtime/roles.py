@@ -6,7 +6,9 @@ from contract import roles
 from contract.rest import Client
 
 ROLES = ("creator", "observer", "audit", "key-manager:service-admin")
-IMPLIED = {"member": "creator", "reader": "observer", "admin": "key-manager:service-admin"}
+# None implies observer: by ironic's older policies an observer in a project that is called demo
+# sees every node.
+IMPLIED = {"member": "creator", "admin": "key-manager:service-admin"}
 
 
 def ensure(keystone: Client) -> None:
