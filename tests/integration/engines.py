@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -31,7 +32,9 @@ mount --bind "$XDG_RUNTIME_DIR/tun" /dev/net/tun
 # Users that a user may have in a namespace (https://man7.org/linux/man-pages/man5/subuid.5.html)
 USER = "nobody"
 _SUBORDINATE = "nobody:165536:65536\nnogroup:165536:65536\n"
-_ROOTLESS = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+# Docker's own packages have it in the path, Debian's here.
+_ROOTLESS = "dockerd-rootless.sh"
+_DEBIANS = "/usr/share/docker.io/contrib"
 
 
 @contextmanager
@@ -59,7 +62,8 @@ def rootless_engine(directory: Path) -> Iterator[str]:
     home.mkdir()
     home.chmod(0o777)
     as_user = ("setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups")
-    engine = (_ROOTLESS, f"--data-root={home}/data", f"--host=unix://{home}/docker.sock")
+    script = shutil.which(_ROOTLESS) or f"{_DEBIANS}/{_ROOTLESS}"
+    engine = (script, f"--data-root={home}/data", f"--host=unix://{home}/docker.sock")
     words = (*_APART, "bash", "-euc", _TUN + _START, "bash", *as_user, *engine)
     env = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
     with _running(directory, home / "docker.sock", words, env) as address:
