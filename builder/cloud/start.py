@@ -88,8 +88,7 @@ def _not_healthy(
         f"--- {state.service}\n" + "\n".join(engine.logs(state.id).splitlines()[-10:])
         for state in bad[:3]
     ]
-    reason = lines or [error.reason]
     return StartError(
-        "\n".join(["the set did not become healthy", *reason, *tails]),
+        "\n".join([f"the set did not become healthy: {error.reason}", *lines, *tails]),
         hint=f"the logs of every container are in {logs}" if logs else None,
     )

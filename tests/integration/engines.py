@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _START = """
 PATH=$PATH:/usr/sbin
+ip link set lo up
 mount -t tmpfs none /run
 for ids in subuid subgid; do
   mount --bind "$SUBORDINATE" /etc/$ids
@@ -56,8 +57,6 @@ def rootless_engine(directory: Path) -> Iterator[str]:
 
     https://docs.docker.com/engine/security/rootless/
     """
-    for each in (directory, *directory.parents[:3]):
-        each.chmod(0o755)
     home = directory / "home"
     home.mkdir()
     home.chmod(0o777)
@@ -74,6 +73,8 @@ def rootless_engine(directory: Path) -> Iterator[str]:
 def _running(
     directory: Path, socket: Path, words: tuple[str, ...], env: Mapping[str, str]
 ) -> Iterator[str]:
+    for each in (directory, *directory.parents[:2]):  # pytest's own
+        each.chmod(each.stat().st_mode | 0o011)  # other users look into it
     subordinate = directory / "subordinate"
     subordinate.write_text(_SUBORDINATE)
     own = {"LOG": str(directory / "dockerd.log"), "SUBORDINATE": str(subordinate), **env}
