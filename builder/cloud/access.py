@@ -84,20 +84,20 @@ def port_base(ports: Sequence[int], given: int | None, starting: Sequence[Path])
     """
     bases = PORT_BASES if given is None else [given]
     promised = {port for file in starting for port in _published(file)}
-    missing: list[int] = []
+    taken: list[int] = []
     for base in bases:
-        taken = [base + port for port in ports if not _is_to_be_had(base + port, promised)]
-        if not taken:
+        here = [base + port for port in ports if not _is_available(base + port, promised)]
+        if not here:
             return base
-        missing += taken
+        taken += here
     raise UsageError(
-        f"ports {', '.join(map(str, missing))} of 127.0.0.1 are not free",
+        f"ports {', '.join(map(str, taken))} of 127.0.0.1 are not free",
         hint="give --port-base N: each service is then at N plus its own port",
         page="how-to/troubleshooting.md#ports-are-taken",
     )
 
 
-def _is_to_be_had(port: int, promised: Collection[int]) -> bool:
+def _is_available(port: int, promised: Collection[int]) -> bool:
     return port <= HIGHEST_PORT and port not in promised and is_free(port)
 
 

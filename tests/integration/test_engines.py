@@ -31,7 +31,7 @@ NO_NETWORK = ("--os-compute-api-version", "2.37", *SERVER, "--nic", "none")
 def test_users_in_a_namespace_and_new_clients_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The API's oldest version is that of Docker Engine 29, which this engine has, too."""
+    """This engine speaks API 1.44 and newer only, as Docker Engine 29 does."""
     remapped = (tmp_path, "--userns-remap=nobody:nogroup")
     with engine_apart(*remapped, DOCKER_MIN_API_VERSION="1.44") as engine:
         _copy_image(engine, "aio")
