@@ -13,6 +13,7 @@ from builder.cli import stacks, terminal
 from builder.cli.options import (
     folders_option,
     format_option,
+    local_option,
     namespace_option,
     options_of,
     registry_option,
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 @folders_option
 @registry_option
 @namespace_option
+@local_option
 @click.option("--name", metavar="NAME", help="Name of the cloud [default: the release].")
 @click.option(
     "--computes", type=click.IntRange(min=1), metavar="N",

@@ -74,6 +74,11 @@ namespace_option = click.option(
     "--namespace", default="openstack", show_default=True, metavar="NAME",
     help="First part of every repository's name.",
 )  # fmt: skip
+local_option = click.option(
+    "--local", "published", flag_value=False, default=True,
+    help="Start this machine's own images, such as those of the last build, and not those that "
+    "the registry's record of the set names.",
+)  # fmt: skip
 platform_option = click.option(
     "--platform", "platforms", metavar="PLATFORM,PLATFORM", callback=_platforms,
     help="Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].",

@@ -11,6 +11,7 @@ import click
 from builder.cli.options import (
     folders_option,
     format_option,
+    local_option,
     namespace_option,
     options_of,
     registry_option,
@@ -41,6 +42,7 @@ from builder.cli.options import (
 @folders_option
 @registry_option
 @namespace_option
+@local_option
 @format_option
 @click.pass_context
 def suite(
@@ -60,6 +62,8 @@ def suite(
 
     if release is None:
         raise click.UsageError("give --release NAME")
+    if given["cloud"] and not given["published"]:
+        raise click.UsageError("--cloud names a cloud that is up: leave --local out")
     output = output or Path("runs") / f"suite-{release}-{time.strftime('%Y%m%d-%H%M%S')}"
     if output.exists():
         raise click.UsageError(f"{output} is there already: give another --output DIR")

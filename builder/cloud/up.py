@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from builder.engine import ContainerState, Engine, Project
     from builder.image.plan import Plan
     from builder.options import Options
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 
@@ -97,6 +100,7 @@ def start_cloud(
         engine, own_network = asked.result()
     catalogue, plan = wanted.catalogue, wanted.plan
     references = _references(engine, plan) if published else {}
+    _tell_of_local(engine, wanted.part, references)
     name = name or plan.release
     with one_at_a_time():
         _check_name(engine, name)
@@ -171,6 +175,24 @@ def _references(engine: Engine, plan: Plan) -> dict[str, str]:
         return {}
     images = manifest.parse(content, plan).images
     return {each.target: f"{each.reference.rsplit(':', 1)[0]}@{each.digest}" for each in images}
+
+
+def _tell_of_local(engine: Engine, part: Plan, references: Mapping[str, str]) -> None:
+    """Says which local images are not started, because the set's record names others."""
+    names = {image.reference: image.target for image in part.images if image.target in references}
+    if not names:
+        return
+    found = engine.digests(list(names))
+    others = [
+        target
+        for reference, target in names.items()
+        if reference in found and references[target].split("@")[1] not in found[reference]
+    ]
+    if others:
+        log.warning(
+            "%s: the published images are started, and the local ones are others: "
+            "--local starts those", ", ".join(others),
+        )  # fmt: skip
 
 
 def _named_nodes(

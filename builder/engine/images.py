@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_NAMES = '{"tags": {{json .RepoTags}}, "digests": {{json .RepoDigests}}}'
 # Prints nothing in an image without OpenStack.
 _LIST_PYTHON = """
 for each in /opt/openstack/lib/python*/site-packages/*.dist-info/METADATA; do
@@ -91,6 +92,19 @@ class Images(Client):
         own = [digest for name, digest in digests if reference.startswith((f"{name}:", f"{name}@"))]
         digest = (*own, *(digest for _, digest in digests), image.id)[0]
         return LocalImage(reference, digest, image.size or 0)
+
+    def digests(self, references: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Digests of each reference that a local image has; empty for one that was only built."""
+        done = process.run(
+            ["docker", "image", "inspect", "--format", _NAMES, *references],
+            echo=False, needed_for="images", hint=SETUP_HINT,
+        )  # fmt: skip
+        found: dict[str, tuple[str, ...]] = {}
+        for line in done.stdout.splitlines():
+            image = json.loads(line)
+            digests = tuple(each.rsplit("@", 1)[1] for each in image["digests"] or ())
+            found |= dict.fromkeys(image["tags"] or (), digests)
+        return {reference: found[reference] for reference in references if reference in found}
 
     def layers(self, reference: str) -> tuple[Layer, ...]:
         """The layers of a local image, the lowest first; raises ``EngineError``.

@@ -23,7 +23,7 @@ from builder.registry.repository import Repository
 from builder.scan import trivy
 from builder.trust.sign import own_public_key
 from tests.integration import advisories
-from tests.integration.clouds import ROOT
+from tests.integration.clouds import ROOT, docker, unique
 from tests.integration.runs import (
     MANIFESTS,
     NAMESPACE,
@@ -35,6 +35,7 @@ from tests.integration.runs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -275,6 +276,39 @@ def test_a_touched_template_makes_the_images_below_it_stale(project: Path) -> No
 def test_what_nobody_published_is_stale(project: Path) -> None:
     found = stale(project, "--namespace", f"{NAMESPACE}-none", "--image", "glance")
     assert found == {name: ["not published"] for name in ("keystone", "mariadb", "glance")}
+
+
+@pytest.fixture
+def newer_mariadb(published: Run, tmp_path: Path) -> Iterator[str]:
+    """The id of a local mariadb under the published one's name, as a build without a push makes."""
+    (reference,) = (
+        image["reference"] for image in published.report["images"] if image["target"] == "mariadb"
+    )
+    own = docker("image", "inspect", "-f", "{{.Id}}", reference).strip()
+    (tmp_path / "Dockerfile").write_text(f"FROM {reference}\nLABEL newer=yes\n")
+    docker("build", "--quiet", "--tag", reference, str(tmp_path))
+    newer = docker("image", "inspect", "-f", "{{.Id}}", reference).strip()
+    assert newer != own
+    yield newer
+    docker("tag", own, reference)
+    docker("rmi", newer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("local", [False, True])
+def test_a_cloud_of_local_images_is_asked_for(newer_mariadb: str, *, local: bool) -> None:
+    """The set of the registry's record is started, and says so, unless --local is given."""
+    name = unique("local")
+    options = ("--release", "zed", "--namespace", NAMESPACE, "--name", name)
+    try:
+        done = builder(ROOT, "up", "mariadb", *options, *(["--local"] if local else []))
+        assert done.returncode == 0, done.stderr
+        used = docker("inspect", "-f", "{{.Image}}", f"builder-cloud-{name}-mariadb-1").strip()
+        assert (used == newer_mariadb) is local
+        said = "mariadb: the published images are started, and the local ones are others: --local"
+        assert (said in done.stderr) is not local
+    finally:
+        builder(ROOT, "down", name)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from builder.ci import definition
 from builder.cli import documentation, main
 from builder.cloud import up
 from builder.errors import MachineError
+from builder.image.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,13 @@ def test_a_cloud_of_no_release_is_of_the_newest_that_is_maintained(
         (project / f"locks/{name}.txt").write_text((project / "locks/zed.txt").read_text())
     (project / "versions.yaml").write_text(text.replace("suites:", f"{more}suites:"))
     started = []
+
+    def references(_: None, plan: Plan) -> dict[str, str]:
+        started.append(plan.release)
+        return {}
+
     monkeypatch.setattr(up, "_engine_and_network", lambda: (None, None))
-    monkeypatch.setattr(up, "_references", lambda _, plan: started.append(plan.release))
+    monkeypatch.setattr(up, "_references", references)
     monkeypatch.setattr(up, "one_at_a_time", lambda: sys.exit(7))
     assert run("up", "keystone").code == 7
     assert started == ["a2"]
