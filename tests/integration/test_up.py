@@ -60,6 +60,9 @@ def test_one_service_with_what_it_needs(tmp_path: Path) -> None:
         config = openstack.config.OpenStackConfig(config_files=[cloud["clouds_yaml"]])
         connection = openstack.connection.Connection(config=config.get_one(f"{name}-demo"))
         assert connection.identity.get("/auth/projects").json()["projects"][0]["name"] == "demo"
+        for each in ("public", "admin"):
+            asked = {"service_type": "identity", "interface": each}
+            assert connection.session.get("/auth/projects", endpoint_filter=asked).ok
         again = builder("up", "keystone", *CLOUD, "--name", name)
         assert (again.code, again.stdout) == (2, "")
         assert f"there is a cloud {name} already\nhint: builder down {name}" in again.stderr

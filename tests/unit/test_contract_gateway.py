@@ -206,8 +206,17 @@ SET = [
 DIRECT = ("http://{}:5000/v3", "http://{}:8774/v2.1")
 
 
+def urls(catalog: list[dict[str, Any]], interface: str) -> tuple[str, ...]:
+    return tuple(
+        each["url"]
+        for entry in catalog
+        for each in entry["endpoints"]
+        if each["interface"] == interface
+    )
+
+
 def public(catalog: list[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(each["endpoints"][0]["url"] for each in catalog)
+    return urls(catalog, "public")
 
 
 @pytest.mark.parametrize(
@@ -236,8 +245,8 @@ def test_public_endpoints_are_at_the_address_that_was_asked(
 ) -> None:
     found = Addresses(KEYSTONE, ROUTES, ()).of(client, catalog)
     assert public(found) == expected
-    kept = [each["endpoints"][1:] for each in found]
-    assert kept == [each["endpoints"][1:] for each in catalog]
+    assert urls(found, "admin") == expected
+    assert urls(found, "internal") == urls(catalog, "internal")
 
 
 def test_two_clients_share_no_answer() -> None:
@@ -261,3 +270,18 @@ def test_a_public_endpoint_that_somebody_set_stays() -> None:
         "http://mine.test/v2.1",
         "http://manila:8786/v2",
     )
+
+
+def test_the_admin_endpoint_is_the_public_one_unless_somebody_set_it() -> None:
+    """Old clients ask for it, and the name of a container says nothing to them."""
+    catalog = [
+        entry("identity", "http://keystone:5000/v3", "http://127.0.0.1:15000/v3"),
+        entry("compute", "http://controller:8774", "http://127.0.0.1:18774"),
+    ]
+    catalog[1]["endpoints"][2]["url"] = "http://mine.test"
+    addresses = Addresses(KEYSTONE, ROUTES, {"identity", "compute"})
+    outside = addresses.of(Client("http", "127.0.0.1", "15000"), catalog)
+    assert urls(outside, "admin") == ("http://127.0.0.1:15000/v3", "http://mine.test")
+    assert public(outside) == public(catalog)
+    # Services have no way to a port that the host publishes.
+    assert addresses.of(Client("http", "keystone", "5000"), catalog) == catalog
