@@ -54,7 +54,7 @@ def test_operations_that_a_property_names_fail() -> None:
 
 
 def test_an_operation_that_is_none_has_a_hint() -> None:
-    with pytest.raises(ValueError, match="no operation 'spwan'; hint: use spawn, destroy"):
+    with pytest.raises(ValueError, match="no operation 'spwan'; hint: use spawn, rebuild"):
         behaviour.is_to_fail("reboot", {FAIL: "reboot,spwan"}, OPERATIONS)
 
 

@@ -137,3 +137,14 @@ def test_qos_has_rules_and_availability_zones_have_names(admin: Connection) -> N
         ("nova", "router"),
     }
     assert all(agent.is_alive for agent in admin.network.agents())
+
+
+def test_networks_are_transparent_where_neutron_says_so(admin: Connection) -> None:
+    """Whether it has the extension is an option's default, and from 2025.2 on the driver's."""
+    if admin.network.find_extension("vlan-transparent") is None:
+        pytest.skip("no extension vlan-transparent")
+    found = admin.network.create_network(name="transparent", is_vlan_transparent=True)
+    try:
+        assert found.is_vlan_transparent
+    finally:
+        admin.network.delete_network(found)

@@ -7,6 +7,7 @@ wants nothing in use.
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,15 @@ def test_it_stops_and_starts(demo: Connection, server: Server) -> None:
 @pytest.mark.parametrize("kind", ["SOFT", "HARD"])
 def test_it_reboots(demo: Connection, server: Server, kind: str) -> None:
     demo.compute.reboot_server(server, kind)
+    wait_for_status(demo, server, "ACTIVE")
+
+
+def test_a_client_that_waits_for_its_rebuild_sees_it(
+    demo: Connection, server: Server, image: str
+) -> None:
+    demo.compute.rebuild_server(server, image=image)
+    time.sleep(2)
+    assert demo.compute.get_server(server.id).status == "REBUILD"
     wait_for_status(demo, server, "ACTIVE")
 
 

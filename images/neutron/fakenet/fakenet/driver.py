@@ -4,7 +4,7 @@ No agent has to run, because there is no interface to plug.
 """
 
 from neutron_lib import constants
-from neutron_lib.api.definitions import portbindings
+from neutron_lib.api.definitions import portbindings, provider_net
 from neutron_lib.plugins import directory
 from neutron_lib.plugins.ml2 import api
 from oslo_config import cfg
@@ -32,6 +32,14 @@ class FakeNetDriver(api.MechanismDriver):
     @property
     def connectivity(self):
         return portbindings.CONNECTIVITY_L2
+
+    # As ML2's driver for OVN, which DevStack has.
+
+    def check_vlan_transparency(self, context):
+        return context.current[provider_net.NETWORK_TYPE] != constants.TYPE_FLAT
+
+    def check_vlan_qinq(self, context):
+        return context.current[provider_net.NETWORK_TYPE] == constants.TYPE_VLAN
 
     def bind_port(self, context):
         segments = context.segments_to_bind

@@ -139,6 +139,8 @@ class FakeVirtDriver(fake.FakeDriver):  # type: ignore[misc]  # it has no types
         **given: Any,
     ) -> None:
         self._take_time("spawn", instance)
+        if instance.task_state == task_states.REBUILD_SPAWNING:
+            self._take_time("rebuild", instance)
         for vif in network_info or ():
             # It waits for neutron, and fails where that did.
             vif.fixed_ips()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-# By the names of the driver's methods; `migrate` is the source's part of a resize or migration.
+# By the names of the driver's methods; `migrate` is the source's part of a resize or migration,
+# `rebuild` comes after the spawn of one.
 OPERATIONS = (
     "spawn",
+    "rebuild",
     "destroy",
     "power_on",
     "power_off",

@@ -12,6 +12,8 @@ from oslo_config import cfg, types
 from fakevirt.operations import OPERATIONS
 
 GROUP = "fakevirt"
+# Clients that wait for the status REBUILD look every two seconds.
+REBUILD_DELAY = "3"
 OPTIONS = [
     cfg.IntOpt("vcpus", default=fake.FakeDriver.vcpus, min=1, help="Processors of the node."),
     cfg.IntOpt("memory_mb", default=fake.FakeDriver.memory_mb, min=1, help="Memory of the node."),
@@ -42,7 +44,12 @@ OPTIONS = [
         help="Operations that fail on this node.",
     ),
     *(
-        cfg.Opt(f"{name}_delay", type=seconds, default="0", help=f"Seconds that {name} takes.")
+        cfg.Opt(
+            f"{name}_delay",
+            type=seconds,
+            default=REBUILD_DELAY if name == "rebuild" else "0",
+            help=f"Seconds that {name} takes.",
+        )
         for name in OPERATIONS
     ),
 ]
