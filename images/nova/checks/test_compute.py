@@ -123,18 +123,23 @@ def test_it_stops_and_starts(demo: Connection, server: Server) -> None:
     wait_for_status(demo, server, "ACTIVE")
 
 
-@pytest.mark.parametrize("kind", ["SOFT", "HARD"])
-def test_it_reboots(demo: Connection, server: Server, kind: str) -> None:
-    demo.compute.reboot_server(server, kind)
+def test_it_reboots(demo: Connection, server: Server) -> None:
+    demo.compute.set_server_metadata(server, **{"fake:reboot_delay": "0"})
+    demo.compute.reboot_server(server, "HARD")
     wait_for_status(demo, server, "ACTIVE")
+    demo.compute.delete_server_metadata(server, ["fake:reboot_delay"])
 
 
-def test_a_client_that_waits_for_its_rebuild_sees_it(
-    demo: Connection, server: Server, image: str
+@pytest.mark.parametrize("doing", ["REBOOT", "REBUILD"])
+def test_a_client_that_waits_for_what_it_is_doing_sees_it(
+    demo: Connection, server: Server, image: str, doing: str
 ) -> None:
-    demo.compute.rebuild_server(server, image=image)
+    if doing == "REBOOT":
+        demo.compute.reboot_server(server, "SOFT")
+    else:
+        demo.compute.rebuild_server(server, image=image)
     time.sleep(2)
-    assert demo.compute.get_server(server.id).status == "REBUILD"
+    assert demo.compute.get_server(server.id).status == doing
     wait_for_status(demo, server, "ACTIVE")
 
 
@@ -260,6 +265,7 @@ def test_its_address_is_shown_with_the_server(demo: Connection, networked: Serve
 
 
 def test_it_reboots_with_its_port(demo: Connection, networked: Server) -> None:
+    demo.compute.set_server_metadata(networked, **{"fake:reboot_delay": "0"})
     demo.compute.reboot_server(networked, "HARD")
     wait_for_status(demo, networked, "ACTIVE")
     (port,) = demo.network.ports(device_id=networked.id)

@@ -12,8 +12,8 @@ from oslo_config import cfg, types
 from fakevirt.operations import OPERATIONS
 
 GROUP = "fakevirt"
-# Clients that wait for the status REBUILD look every two seconds.
-REBUILD_DELAY = "3"
+# Clients that wait for the status REBOOT or REBUILD look every two seconds.
+DELAYS = {"reboot": "3", "rebuild": "3"}
 OPTIONS = [
     cfg.IntOpt("vcpus", default=fake.FakeDriver.vcpus, min=1, help="Processors of the node."),
     cfg.IntOpt("memory_mb", default=fake.FakeDriver.memory_mb, min=1, help="Memory of the node."),
@@ -47,7 +47,7 @@ OPTIONS = [
         cfg.Opt(
             f"{name}_delay",
             type=seconds,
-            default=REBUILD_DELAY if name == "rebuild" else "0",
+            default=DELAYS.get(name, "0"),
             help=f"Seconds that {name} takes.",
         )
         for name in OPERATIONS
