@@ -18,7 +18,7 @@ from builder.cloud.directory import (
     known_clouds,
     remove_project,
 )
-from builder.engine import Engine, EngineError
+from builder.engine import CONTAINER, REMAINS, Engine, EngineError
 from builder.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
@@ -45,9 +45,12 @@ class CloudState:
 
 
 def down(names: Sequence[str]) -> Iterator[str]:
-    """Remove these clouds, or all; yields the name of each that is gone. Raises ``UsageError``."""
+    """Remove these clouds, or all; yields the name of each that is gone. Raises ``UsageError``.
+
+    Also what is left of one where somebody has removed the containers.
+    """
     engine = connect()
-    known = known_clouds(engine)
+    known = known_clouds(engine, (CONTAINER, *REMAINS))
     for name in names or known:
         remove_project(engine, find_project(name, known))
         yield name

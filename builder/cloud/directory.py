@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.engine import Engine, Project
+from builder.engine import CONTAINER, Engine, Project
 from builder.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 PREFIX = "builder-cloud-"
 CLOUDS_YAML = "clouds.yaml"
@@ -40,13 +40,14 @@ def find_project(name: str, known: Sequence[str]) -> Project:
     return compose_project(name)
 
 
-def known_clouds(engine: Engine) -> list[str]:
+def known_clouds(engine: Engine, kinds: Iterable[str] = (CONTAINER,)) -> list[str]:
     """Names of clouds; compose has no dots in a project's name, so the directories say them.
 
-    A cloud that another user, or another home, has started has none here.
+    A cloud that another user, or another home, has started has none here. ``kinds`` are those of
+    ``Engine.projects``.
     """
     named = {_project_name(path.name): path.name for path in _home().glob("*") if path.is_dir()}
-    found = {named.get(each, each.removeprefix(PREFIX)) for each in engine.projects(PREFIX)}
+    found = {named.get(each, each.removeprefix(PREFIX)) for each in engine.projects(PREFIX, kinds)}
     return sorted(found | {file.parent.name for file in just_begun()})
 
 

@@ -6,12 +6,14 @@ from builder.engine.client import SETUP_HINT, EngineError
 from builder.engine.faults import Faults
 from builder.engine.images import Images, Layer, LocalImage
 from builder.engine.machine import DISK_FOR_A_SET, MINIMUM_ENGINE, Machine
-from builder.engine.projects import ContainerState, Project, Projects
+from builder.engine.projects import CONTAINER, REMAINS, ContainerState, Project, Projects
 from builder.engine.survey import Surveyor
 
 __all__ = [
+    "CONTAINER",
     "DISK_FOR_A_SET",
     "MINIMUM_ENGINE",
+    "REMAINS",
     "SETUP_HINT",
     "ContainerState",
     "Engine",

@@ -14,7 +14,7 @@ from builder.engine.client import SETUP_HINT, Client, EngineError, translated
 from builder.engine.networks import no_pool_left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from subprocess import CompletedProcess
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CONTAINER = "container"
+REMAINS = ("network", "volume")
 _WINDOW = timedelta(seconds=4)
 _REPETITIONS = 3
 _LABEL = "com.docker.compose.project"
@@ -160,13 +162,21 @@ class Projects(Client):
         states = map(_state, json.loads(done.stdout))
         return tuple(sorted(states, key=lambda state: state.name))
 
-    def projects(self, prefix: str) -> tuple[str, ...]:
-        """The names of all compose projects that begin with ``prefix``."""
+    def projects(self, prefix: str, kinds: Iterable[str] = (CONTAINER,)) -> tuple[str, ...]:
+        """The names of all compose projects that begin with ``prefix`` and have one of ``kinds``.
+
+        These are ``CONTAINER`` and ``REMAINS``, what is there when the containers are gone.
+        """
+        found = set()
         # compose's own list takes longer, and each start of a cloud waits for it.
-        done = _docker("ps", "--all", "--filter", f"label={_LABEL}", "--format", _LABEL_OF)
-        if done.returncode != 0:
-            raise EngineError("cannot list the sets", done.stderr)
-        return tuple(sorted({name for name in done.stdout.split() if name.startswith(prefix)}))
+        for kind in kinds:
+            every = ("--all",) if kind == CONTAINER else ()
+            given = ("--filter", f"label={_LABEL}", "--format", _LABEL_OF)
+            done = _docker(kind, "ls", *every, *given)
+            if done.returncode != 0:
+                raise EngineError("cannot list the sets", done.stderr)
+            found |= {name for name in done.stdout.split() if name.startswith(prefix)}
+        return tuple(sorted(found))
 
     def follow(self, project: Project, services: Sequence[str], *, follow: bool) -> Iterator[str]:
         """The log lines of a compose project's services; with ``follow`` as they come."""

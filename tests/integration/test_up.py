@@ -90,6 +90,18 @@ def looks_into(name: str) -> None:
     assert "keystone is ready (" in builder("logs", name, "keystone").stdout
 
 
+def test_down_removes_what_is_left_of_a_cloud_without_containers() -> None:
+    """Such as after `docker rm -f $(docker ps -aq)`."""
+    name = clouds.unique("rest")
+    assert builder("up", "mariadb", *CLOUD, "--name", name).code == 0
+    docker("rm", "--force", *containers(name))
+    done = builder("down", name)
+    assert (done.code, done.stdout) == (0, f"{name}\n")
+    for kind in ("network", "volume"):
+        assert docker(kind, "ls", "--quiet", "--filter", f"name=builder-cloud-{name}_") == ""
+    assert builder("down", name).code == 2
+
+
 def test_options_samples_and_another_home(tmp_path: Path) -> None:
     """What is set reaches its service; whoever may use the engine can remove the cloud."""
     name = clouds.unique("up")
