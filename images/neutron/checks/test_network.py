@@ -148,3 +148,11 @@ def test_networks_are_transparent_where_neutron_says_so(admin: Connection) -> No
         assert found.is_vlan_transparent
     finally:
         admin.network.delete_network(found)
+
+
+def test_a_port_keeps_the_name_that_it_is_given_in_dns(admin: Connection, network: Network) -> None:
+    found = admin.network.create_port(network_id=network.id, name="named", dns_name="web")
+    try:
+        assert found.dns_name == "web"
+    finally:
+        admin.network.delete_port(found)
