@@ -98,3 +98,8 @@ def test_a_quota_is_heeded(admin: Connection, demo: Connection, mine: Api) -> No
         mine("POST", "/secrets", 403, json={"name": "smoke"})
     finally:
         Api(admin)("DELETE", path, 204)
+
+
+def test_the_one_store_is_listed(admin: Connection) -> None:
+    (store,) = Api(admin)("GET", "/secret-stores", 200)["secret_stores"]
+    assert (store["crypto_plugin"], store["global_default"]) == ("simple_crypto", True)
