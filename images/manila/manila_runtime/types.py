@@ -18,16 +18,13 @@ SUPPORTED = dict.fromkeys(
     ),
     "True",
 )
-# Those of DevStack, and one of shares with replicas
+REPLICATED = {"driver_handles_share_servers": "False", "replication_type": "readable", **SUPPORTED}
+# Those of DevStack, as openstacksdk's tests want them, and one that says what it is for
 TYPES = {
     "default": {"driver_handles_share_servers": "False", **SUPPORTED},
     "dhss_true": {"driver_handles_share_servers": "True", **SUPPORTED},
-    "dhss_false": {"driver_handles_share_servers": "False", **SUPPORTED},
-    "replicated": {
-        "driver_handles_share_servers": "False",
-        "replication_type": "readable",
-        **SUPPORTED,
-    },
+    "dhss_false": REPLICATED,
+    "replicated": REPLICATED,
 }
 GROUP = "default"
 

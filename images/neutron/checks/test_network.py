@@ -156,3 +156,14 @@ def test_a_port_keeps_the_name_that_it_is_given_in_dns(admin: Connection, networ
         assert found.dns_name == "web"
     finally:
         admin.network.delete_port(found)
+
+
+def test_a_floating_ip_keeps_its_name_in_dns(admin: Connection) -> None:
+    external = admin.network.find_network("public", ignore_missing=False)
+    name = {"dns_name": "web", "dns_domain": "example.org."}
+    found = admin.network.create_ip(floating_network_id=external.id, **name)
+    try:
+        shown = admin.network.get_ip(found.id)
+        assert {"dns_name": shown.dns_name, "dns_domain": shown.dns_domain} == name
+    finally:
+        admin.network.delete_ip(found)
