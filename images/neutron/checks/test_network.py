@@ -167,3 +167,13 @@ def test_a_floating_ip_keeps_its_name_in_dns(admin: Connection) -> None:
         assert {"dns_name": shown.dns_name, "dns_domain": shown.dns_domain} == name
     finally:
         admin.network.delete_ip(found)
+
+
+@pytest.mark.parametrize("kind", ["geneve", "gre"])
+def test_a_network_takes_a_segment_of_another_kind(
+    admin: Connection, network: Network, kind: str
+) -> None:
+    """Its MTU fits all of them."""
+    found = admin.network.create_segment(network_id=network.id, network_type=kind)
+    assert found.segmentation_id
+    admin.network.delete_segment(found)
