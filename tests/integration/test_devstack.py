@@ -42,7 +42,7 @@ def test_it_has_what_devstack_makes(container: str) -> None:
         assert {"m1.xlarge", "cirros256", "ds4G"} <= set(names(container, "demo", "flavor"))
         assert names(container, "demo", "image") == ["cirros-0.6.3-x86_64-disk", "fake"]
         assert "multiattach" in names(container, "demo", "volume", "type")
-        users = names(container, "system-admin", "user")
+        users = names(container, "devstack-system-reader", "user")
         assert {"alt_demo", "demo_reader", "system_reader"} <= set(users)
         assert len(users) == len(set(users))
 

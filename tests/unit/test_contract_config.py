@@ -14,6 +14,8 @@ from contract.urls import Database, parse_database, parse_transport
 from contract.wait import NotYetError
 from nova_runtime import cells, computes, reports
 
+from builder.cloud.configuration import Configuration
+
 GLANCE, KEYSTONE, NEUTRON, NOVA, PLACEMENT = (
     SERVICES[name] for name in ("glance", "keystone", "neutron", "nova", "placement")
 )
@@ -183,6 +185,17 @@ def test_each_endpoint_of_each_service_can_be_given(service: Service, interface:
 def test_clients_in_a_container_use_the_internal_endpoints() -> None:
     entries = json.loads(config.clouds(settings("keystone")))["clouds"]
     assert {entry["interface"] for entry in entries.values()} == {"internal"}
+
+
+def test_a_container_has_devstacks_entries_as_the_host_has_them() -> None:
+    entries = json.loads(config.clouds(settings("keystone", SAMPLES="devstack")))["clouds"]
+    found = {
+        (name, auth["username"], auth["password"], auth.get("project_name"))
+        for name, auth in ((name, entry["auth"]) for name, entry in entries.items())
+        if name.startswith("devstack")
+    }
+    outside = Configuration(samples="devstack").entries("cloud")
+    assert found == {entry for entry in outside if entry[0].startswith("devstack")}
 
 
 @pytest.mark.parametrize("number", ["1", "2", "3"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ Sections = dict[str, dict[str, str]]
 RUN = Path("/run")
 # The file of the contract's options in the directory of a service's own.
 CONTRACT_CONF = "00-contract.conf"
+SYSTEM = {"system_scope": "all"}
 
 
 def sections(settings: Settings, service: Service) -> Sections:
@@ -92,8 +94,30 @@ def clouds(settings: Settings) -> str:
     """clouds.yaml (JSON is YAML, and needs no import)."""
     logins = {"admin": settings.admin, "demo": settings.demo, "alt": settings.alt_demo}
     entries = {name: _cloud(settings, login, _project(login)) for name, login in logins.items()}
-    entries["system-admin"] = _cloud(settings, settings.admin, {"system_scope": "all"})
+    entries["system-admin"] = _cloud(settings, settings.admin, SYSTEM)
+    if settings.devstack:
+        entries |= _devstack(settings)
     return json.dumps({"clouds": entries}, indent=2) + "\n"
+
+
+def _devstack(settings: Settings) -> dict[str, Any]:
+    """The entries of DevStack's tools/update_clouds_yaml.py."""
+    admin, demo, alt = settings.admin, settings.demo, settings.alt_demo
+    logins = {
+        "": (demo, _project(demo)),
+        "-admin": (admin, _project(admin)),
+        "-admin-demo": (admin, _project(demo)),
+        "-reader": (replace(demo, username="demo_reader"), _project(demo)),
+        "-alt": (alt, _project(alt)),
+        "-alt-member": (replace(alt, username="alt_demo_member"), _project(alt)),
+        "-alt-reader": (replace(alt, username="alt_demo_reader"), _project(alt)),
+        "-system-admin": (admin, SYSTEM),
+        "-system-member": (replace(admin, username="system_member"), SYSTEM),
+        "-system-reader": (replace(admin, username="system_reader"), SYSTEM),
+    }
+    return {
+        f"devstack{name}": _cloud(settings, login, scope) for name, (login, scope) in logins.items()
+    }
 
 
 def _cloud(settings: Settings, login: Login, scope: Mapping[str, str]) -> dict[str, Any]:
