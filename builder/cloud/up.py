@@ -33,6 +33,7 @@ from builder.engine import EngineError
 from builder.errors import PublishError, StartError, UsageError
 from builder.image.prepare import only_plan, prepare
 from builder.interrupts import without_interrupts
+from builder.progress import SHOWN
 from builder.registry.artifacts import read_artifact
 from builder.registry.repository import Repository
 
@@ -189,9 +190,9 @@ def _tell_of_local(engine: Engine, part: Plan, references: Mapping[str, str]) ->
         if reference in found and references[target].split("@")[1] not in found[reference]
     ]
     if others:
-        log.warning(
+        log.info(
             "%s: the published images are started, and the local ones are others: "
-            "--local starts those", ", ".join(others),
+            "--local starts those", ", ".join(others), extra=SHOWN,
         )  # fmt: skip
 
 
