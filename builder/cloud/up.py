@@ -33,7 +33,6 @@ from builder.engine import EngineError
 from builder.errors import PublishError, StartError, UsageError
 from builder.image.prepare import only_plan, prepare
 from builder.interrupts import without_interrupts
-from builder.progress import SHOWN
 from builder.registry.artifacts import read_artifact
 from builder.registry.repository import Repository
 
@@ -192,7 +191,7 @@ def _tell_of_local(engine: Engine, part: Plan, references: Mapping[str, str]) ->
     if others:
         log.info(
             "%s: the published images are started, and the local ones are others: "
-            "--local starts those", ", ".join(others), extra=SHOWN,
+            "--local starts those", ", ".join(others),
         )  # fmt: skip
 
 
